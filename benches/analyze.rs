@@ -2,10 +2,10 @@
 //!
 //!     cargo bench --bench analyze -- [--pods 100000] [--pretty] [--dir PATH] [--shapes] [--ci]
 //!
-//! The first table compares the analysis of a pod list with a parse of the same JSON on one thread. The two alternate,
-//! five times each, so that the load of the machine affects both. The parse is timed in its own process, from bytes
-//! already in memory; `analyze` is timed from its start to its end. With `--dir`, the manifests of a directory are
-//! measured too (`analyze -R`).
+//! The first table compares the analysis of a pod list, by the default rules and by all rules, with a parse of the same
+//! JSON on one thread. Both alternate, five times each, so that the load of the machine affects both. The parse is timed
+//! in its own process, from bytes already in memory; `analyze` is timed from its start to its end. With `--dir`, the
+//! manifests of a directory are measured too (`analyze -R`).
 //!
 //! The second table compares each shape of input and output with a similar cheap one. With `--shapes`, it is the only
 //! table.
@@ -103,6 +103,7 @@ fn compare_with_walks(settings: &Settings, file: &Path) -> Result<()> {
         "input", "size MiB", "walk s", "analyze s", "ratio", "CPU s", "peak MiB"
     );
     compare(&format!("{} pods", settings.pods), file, &["-f"])?;
+    compare("--rules all", file, &["--rules", "all", "-f"])?;
     if let Some(directory) = &settings.directory {
         compare("directory", directory, &["-R", "-f"])?;
     }

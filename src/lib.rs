@@ -4,7 +4,7 @@
 //! the evaluations, and [`output`] writes the report. [`inventory`] knows how objects fit together.
 //! [`enforcement`] plans patches, and [`remediation`] applies and withdraws them. The ways in are [`files`], which
 //! reads [`yaml`], after [`render`] has turned charts and kustomizations into manifests, and a live [`cluster`]. Both
-//! take their proxies from [`proxy`]. [`config`] is the configuration of a
+//! take their proxies from [`proxy`], and check certificates by [`trust`]. [`config`] is the configuration of a
 //! project, [`paths`] matches patterns of paths, and [`repository`] knows what has changed. [`expression`] evaluates the
 //! CEL of rules that users write. [`policies`] follows the policies of a
 //! cluster. The long-running parts are [`observer`], [`operator`] and [`admission`], on top of [`leader`],
@@ -37,5 +37,6 @@ pub mod rules;
 pub mod runtime;
 pub mod telemetry;
 pub mod terminal;
+pub mod trust;
 pub mod workload;
 pub mod yaml;

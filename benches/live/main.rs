@@ -1,8 +1,10 @@
 //! Measures the cost and speed of `kube-devops` on a real API server with 10,000 pods.
 //!
-//!     make control-plane && cargo bench --bench live -- [--pods 10000] [--only analyze|watch|reconcile]
+//!     make control-plane && cargo bench --bench live -- [--pods 10000] [--only PART] [--rules RULES]
 //!
-//! The pods are spread over 50 namespaces. The docs of each module say what it measures.
+//! The parts are `analyze`, `watch`, `reconcile` and `admission`. The pods are spread over 50 namespaces. The docs of each
+//! module say what it measures. With `--rules`, the policies of `reconcile` turn on these rules instead of those of the
+//! score.
 
 #![allow(
     dead_code,
@@ -17,6 +19,7 @@
 
 #[path = "../../tests/common/access.rs"]
 mod access;
+mod admission;
 mod analyze;
 #[path = "../../tests/common/apply.rs"]
 mod apply;
@@ -43,7 +46,7 @@ use std::sync::Arc;
 
 use control_plane::ControlPlane;
 
-const PARTS: [&str; 3] = ["analyze", "watch", "reconcile"];
+const PARTS: [&str; 4] = ["analyze", "watch", "reconcile", "admission"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -58,6 +61,7 @@ fn main() {
     }
     let pods: usize = after("--pods").map_or(10_000, |pods| pods.parse().expect("--pods takes a number"));
     let only = after("--only");
+    let rules = after("--rules").map(String::as_str);
     assert!(only.is_none_or(|only| PARTS.contains(&only.as_str())), "--only takes one of {PARTS:?}");
     let plane = ControlPlane::start();
     // The garbage collector would delete the pods, whose owners don't exist, and would use CPU time.
@@ -71,7 +75,8 @@ fn main() {
             match *part {
                 "analyze" => analyze::compare(&plane, &client).await,
                 "watch" => watch::follow(&plane, &client, &running).await,
-                _ => reconcile::reconcile(&plane, &client, &running).await,
+                "admission" => admission::admit(&plane, &client).await,
+                _ => reconcile::reconcile(&plane, &client, &running, rules).await,
             }
         }
     });

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use kube_devops::policy::DevOpsPolicy;
-use serde_json::json;
+use kube_devops::policy::{DevOpsPolicy, EffectivePolicy};
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::control_plane::ControlPlane;
@@ -24,9 +24,14 @@ const CHANGES: usize = 200;
 const WINDOW: Duration = Duration::from_secs(20);
 const LIMIT: Duration = Duration::from_mins(3);
 
-pub(crate) async fn reconcile(plane: &ControlPlane, client: &Client, pods: &[pods::Pod]) {
+pub(crate) async fn reconcile(
+    plane: &ControlPlane,
+    client: &Client,
+    pods: &[pods::Pod],
+    rules: Option<&str>,
+) {
     let namespaces: BTreeSet<_> = pods.iter().map(|pod| pod.namespace.as_str()).collect();
-    prepare(plane, client, &namespaces).await;
+    prepare(plane, client, &namespaces, rules).await;
     let start = Instant::now();
     let operator = Process::start("reconcile", plane.kubeconfig(), "bench", &[]);
     operator.until(LIMIT, "synced");
@@ -67,8 +72,26 @@ pub(crate) async fn reconcile(plane: &ControlPlane, client: &Client, pods: &[pod
     println!("memory: {} MiB, {} MiB at most", resident(operator.pid()) >> 20, operator.peak_memory() >> 10);
 }
 
-/// Installs the CRDs, and creates policies with all rules.
-async fn prepare(plane: &ControlPlane, client: &Client, namespaces: &BTreeSet<&str>) {
+/// Returns the spec of a policy with the rules of the score, or with chosen ones. A pending pod is a violation at once.
+fn spec(rules: Option<&str>) -> Value {
+    let Some(rules) = rules else {
+        return json!({
+            "forbidLatestTag": true,
+            "requireLivenessProbe": true,
+            "requireReadinessProbe": true,
+            "requireResources": true,
+            "maxRestartCount": 3,
+            "forbidPendingDuration": 0,
+        });
+    };
+    let chosen = EffectivePolicy::select(rules).unwrap();
+    let ids = chosen.rules().iter().map(|enabled| enabled.rule.id.as_str()).filter(|id| *id != "pending");
+    let ids: Vec<_> = ids.map(|id| json!({ "id": id })).collect();
+    json!({ "rules": ids, "forbidPendingDuration": 0 })
+}
+
+/// Installs the CRDs, and creates policies.
+async fn prepare(plane: &ControlPlane, client: &Client, namespaces: &BTreeSet<&str>, rules: Option<&str>) {
     let installed = Command::new(env!("CARGO_BIN_EXE_kube-devops"))
         .args(["crd", "install", "--kubeconfig"])
         .arg(plane.kubeconfig())
@@ -78,14 +101,7 @@ async fn prepare(plane: &ControlPlane, client: &Client, namespaces: &BTreeSet<&s
         for index in 0..POLICIES {
             let policy = json!({
                 "metadata": { "name": format!("policy-{index}") },
-                "spec": {
-                    "forbidLatestTag": true,
-                    "requireLivenessProbe": true,
-                    "requireReadinessProbe": true,
-                    "requireResources": true,
-                    "maxRestartCount": 3,
-                    "forbidPendingDuration": 0,
-                },
+                "spec": spec(rules),
             });
             let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), namespace);
             policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();

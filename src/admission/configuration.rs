@@ -35,8 +35,8 @@ pub enum ConfigurationError {
     },
     /// There is no authority to trust.
     #[error(
-        "there is no Secret {namespace}/{WEBHOOK_SECRET} with certificates: start `kube-devops webhook serve` first, \
-         or give --ca-file"
+        "there is no Secret {namespace}/{WEBHOOK_SECRET} with certificates: start `kube-devops webhook serve` first, name \
+         its namespace with -n if it runs in another one, or give --ca-file"
     )]
     NoAuthority {
         /// The namespace of the webhook.
@@ -185,8 +185,8 @@ where
     }
 }
 
-/// Suspends every denial until a time, or ends the suspension with `None`. Returns the objects that carry the mark: the
-/// configurations and the Namespaces in which native admission evaluates.
+/// Suspends every denial until a time, or ends the suspension with `None`. Returns the objects that got the mark or lost it:
+/// the configurations, and the Namespaces in which native admission evaluates.
 pub async fn break_glass(
     cluster: &Cluster,
     until: Option<Timestamp>,
@@ -204,6 +204,9 @@ pub async fn break_glass(
     let native = cluster.call(async |_| namespaces.list_metadata(&params).await).await;
     for namespace in native.map_err(failed("list the Namespaces"))? {
         let name = namespace.name_any();
+        if until.is_none() && !namespace.annotations().contains_key(BREAK_GLASS_ANNOTATION) {
+            continue;
+        }
         let mut annotations = json!({ BREAK_GLASS_ANNOTATION: until.map(|until| until.to_string()) });
         if until.is_some() {
             // It takes effect at once, also while no operator runs. An operator restores it afterwards.
@@ -215,10 +218,10 @@ pub async fn break_glass(
         cluster.call(write).await.map_err(failed("mark a Namespace"))?;
         marked.push(format!("namespace {name}"));
     }
-    if marked.is_empty() { Err(ConfigurationError::NothingToSuspend) } else { Ok(marked) }
+    if marked.is_empty() && until.is_some() { Err(ConfigurationError::NothingToSuspend) } else { Ok(marked) }
 }
 
-/// Marks a configuration, or takes the mark away. Returns false if there is no configuration.
+/// Marks a configuration, or takes the mark away. Returns false if there is no configuration, or no mark to take away.
 async fn mark<R: Registration>(
     cluster: &Cluster,
     until: Option<Timestamp>,
@@ -229,6 +232,7 @@ async fn mark<R: Registration>(
         let Some(mut configuration) = read else { return Ok(false) };
         match until {
             Some(until) => suspend(&mut configuration, until),
+            None if suspended_until(&configuration).is_none() => return Ok(false),
             None => resume(&mut configuration),
         }
         let params = PostParams::default();

@@ -2,7 +2,6 @@
 //!
 //! It follows client-go. Each module below names its counterpart there.
 
-mod chain;
 mod contexts;
 mod credentials;
 mod entries;
@@ -13,7 +12,6 @@ mod forward;
 mod in_cluster;
 mod kubeconfig;
 mod load;
-mod pem;
 mod profile;
 mod resolve;
 mod target;
@@ -21,7 +19,6 @@ mod tls;
 mod transport;
 mod untrusted;
 mod validate;
-mod verifier;
 
 #[cfg(test)]
 mod tests;
@@ -83,7 +80,8 @@ pub struct ConnectOptions {
     pub kubeconfig: Option<PathBuf>,
     /// The flags that override the kubeconfig.
     pub overrides: Overrides,
-    /// The access that a `ClusterProfile` describes. It takes the place of files, flags and a proxy of the environment.
+    /// The access that a `ClusterProfile` describes. It takes the place of files, a proxy of the environment and the
+    /// overrides, except for `disable_compression`.
     pub profile: Option<Arc<ProfileAccess>>,
     /// The time limit of one call including its retries; `None` for no limit.
     pub request_timeout: Option<Duration>,
@@ -174,7 +172,11 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
 
 fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, ConnectError> {
     if let Some(profile) = &options.profile {
-        return profile.target();
+        let target = profile.target()?;
+        return Ok(Target {
+            compressed: target.compressed && !options.overrides.disable_compression,
+            ..target
+        });
     }
     let loaded = Loaded::read(options.kubeconfig.as_deref(), environment)?;
     if let Some(target) = resolve::resolve(&loaded, &options.overrides)? {

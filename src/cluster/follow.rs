@@ -32,6 +32,11 @@ pub trait Sink {
     /// The watch was interrupted and will be retried.
     fn interrupted(&mut self, _failure: &WatchFailure) {}
 
+    /// Returns true if the sink logs a failure itself, with better advice.
+    fn explains(&self, _failure: &WatchFailure) -> bool {
+        false
+    }
+
     /// The watch continues.
     fn resumed(&mut self) {}
 }
@@ -112,7 +117,9 @@ impl<T: Sink> Follower<T> {
         let (now, message) = (Instant::now(), failure.to_string());
         let due = |(logged, at): &(String, Instant)| *logged != message || now >= *at + REMINDER;
         if self.failure.as_ref().is_none_or(due) {
-            warn!(category = failure.error.category(), error = message, "watch interrupted; retrying");
+            if !self.sink.explains(failure) {
+                warn!(category = failure.error.category(), error = message, "watch interrupted; retrying");
+            }
             self.failure = Some((message, now));
         }
         self.sink.interrupted(failure);

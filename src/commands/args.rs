@@ -1,5 +1,6 @@
 //! Flags that commands share, one group a file.
 
+mod access;
 mod admission;
 mod audit;
 mod boolean;
@@ -17,10 +18,11 @@ mod scope;
 mod selector;
 mod tls;
 
+pub(super) use access::AccessArgs;
 pub(super) use admission::AdmissionMode;
 pub(super) use audit::AuditArgs;
 pub(super) use budget::BudgetArgs;
-pub(super) use bundle::{bundle, bundles, is_bundle_path};
+pub(super) use bundle::{bundle, bundle_at, bundles, is_bundle_path};
 pub(super) use connect::ConnectArgs;
 pub(super) use duration::duration;
 pub(super) use installation::InstallationArgs;

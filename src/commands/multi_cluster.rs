@@ -6,6 +6,7 @@ mod contexts;
 mod known;
 mod list_contexts;
 mod profiles;
+mod refused;
 mod rows;
 mod status;
 

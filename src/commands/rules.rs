@@ -7,7 +7,10 @@ use crate::output::{Cell, table};
 use crate::rules::{Category, RULES};
 use crate::terminal::to_stdout;
 
-/// List the rules by category: the severity, the sets of --rules that have the rule, and whether it has a fix.
+/// List the rules by category, with their severity, the smallest set of --rules that has them, and their fix
+///
+/// A fix is by enforcement (a policy changes live workloads), in the manifest (one change always helps), or none.
+/// `kube-devops explain` says which change it is.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct Args {
     /// List only the rules of this category
@@ -35,7 +38,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitStatus> {
             Cell::severity(rule.severity),
             rule.points().to_string().into(),
             rule.set().into(),
-            if rule.fix.is_some() { "yes" } else { "no" }.into(),
+            rule.remedy().as_str().into(),
             rule.summary.into(),
         ]
     });

@@ -1,7 +1,6 @@
 //! The errors of a configuration file.
 
-/// The least similarity of a name that is suggested.
-const SIMILAR: f64 = 0.75;
+use crate::policy::similar;
 
 /// An invalid configuration file.
 #[derive(Debug, thiserror::Error)]
@@ -39,11 +38,9 @@ impl ConfigError {
 /// Returns the end of a message about an unknown name: the most similar one, or all of a few.
 fn suggestion<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.collect();
-    let similarity = |known: &&str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    let best = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-    match best {
-        Some(best) if similarity(best) >= SIMILAR => format!("; did you mean {best:?}?"),
-        _ if known.len() <= 16 => format!("; known are {}", known.join(", ")),
-        _ => "; `kube-devops rules` lists the rules".to_owned(),
+    match similar(name, known.iter().copied()) {
+        Some(best) => format!("; did you mean {best:?}?"),
+        None if known.len() <= 16 => format!("; known are {}", known.join(", ")),
+        None => "; `kube-devops rules` lists the rules".to_owned(),
     }
 }

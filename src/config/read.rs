@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::check::check;
 use super::{Config, ConfigError, ExemptionConfig, FILE_NAME, schema};
-use crate::files::read_text;
+use crate::files::{Ignores, read_text};
 use crate::governance::{Exemption, ExemptionPlace, Exemptions};
 use crate::paths::{PathPatterns, PatternError};
-use crate::policy::{EffectivePolicy, SelectionError};
-use crate::rules::{self, Category, RULES};
+use crate::policy::{EffectivePolicy, SelectionError, rule_names};
+use crate::rules;
 use crate::yaml::{Document, Node, chunks};
 
 /// A configuration file that was read.
@@ -77,10 +77,11 @@ impl ConfigFile {
         if path == "-" || path.contains("://") { path.into() } else { self.directory().join(path) }
     }
 
-    /// Returns the patterns of the paths that are not read; `None` if there are none.
-    pub fn ignores(&self) -> Result<Option<PathPatterns>, ConfigError> {
-        let patterns = self.config.ignore.as_ref();
-        patterns.map(|patterns| self.patterns(patterns, "ignore")).transpose()
+    /// Returns the files that are not read; `None` if there are none.
+    pub fn ignores(&self) -> Result<Option<Ignores>, ConfigError> {
+        let Some(patterns) = &self.config.ignore else { return Ok(None) };
+        let patterns = self.patterns(patterns, "ignore")?;
+        Ok(Some(Ignores { patterns, file: self.path.clone() }))
     }
 
     /// Returns the exemptions.
@@ -136,15 +137,12 @@ impl ConfigFile {
         match EffectivePolicy::select(&rules.join(",")) {
             Ok(_) => Ok(()),
             Err(SelectionError::Unknown { name }) => {
-                let sets = ["default", "recommended", "all"].into_iter();
-                let ids = RULES.iter().map(|rule| rule.id.as_str());
-                let known = sets.chain(ids).chain(Category::ALL.map(Category::as_str));
                 let problem = format!("there is no rule {name:?}");
                 let names =
                     |rule: &String| rule.split(',').any(|one| one.trim_matches(['+', '-', ' ']) == name);
                 let index = rules.iter().position(names).unwrap_or_default();
                 let path = format!("rules[{index}]");
-                Err(ConfigError::unknown(self.line(&path), &path, &problem, &name, known))
+                Err(ConfigError::unknown(self.line(&path), &path, &problem, &name, rule_names()))
             }
             Err(error) => Err(ConfigError::at(self.line("rules"), format!("rules: {error}"))),
         }

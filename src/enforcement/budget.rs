@@ -4,6 +4,7 @@
 //! set back, nothing is freed early, and no grant blocks for longer than an hour.
 
 mod kept;
+mod notes;
 
 use std::fmt;
 
@@ -22,8 +23,6 @@ use crate::workload::{PolicyRef, WorkloadRef};
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Time from a grant's whole second until its hour is certainly over. The grant may date from the end of that second.
 const UNTIL_FREE: SignedDuration = SignedDuration::from_secs(3601);
-/// The maximum length of a ledger that takes more notes, in bytes. A `ConfigMap` has room for 1 MiB.
-const ROOM: usize = 768 * 1024;
 /// Minimum age of an open grant before it counts as forgotten by its requester.
 const SURELY_RECORDED: SignedDuration = SignedDuration::from_secs(60);
 
@@ -267,11 +266,6 @@ impl Ledger {
         found
     }
 
-    /// Returns true if there is room for more notes.
-    pub fn has_room(&self) -> bool {
-        serde_json::to_string(self).is_ok_and(|text| text.len() < ROOM)
-    }
-
     /// Notes the trial of an incident.
     pub fn begin_trial(&mut self, trial: Trial) {
         self.trial = Some(trial);
@@ -280,31 +274,6 @@ impl Ledger {
     /// Returns the last trial in an incident.
     pub fn trial(&self) -> Option<&Trial> {
         self.trial.as_ref()
-    }
-
-    /// Adds the note of a withdrawal in place of an earlier one of that workload; returns whether there was room.
-    pub fn note(&mut self, note: Note) -> bool {
-        self.notes.retain(|known| known.uid != note.uid && !known.is_old(note.time));
-        let has_room = self.has_room();
-        if has_room {
-            self.notes.push(note);
-        }
-        has_room
-    }
-
-    /// Notes that a withdrawal is done.
-    pub fn note_done(&mut self, uid: &str) {
-        self.notes.iter_mut().filter(|note| note.uid == uid).for_each(|note| note.done = true);
-    }
-
-    /// Drops the note of a withdrawal.
-    pub fn drop_note(&mut self, uid: &str) {
-        self.notes.retain(|note| note.uid != uid);
-    }
-
-    /// Returns the notes of withdrawals.
-    pub fn notes(&self) -> &[Note] {
-        &self.notes
     }
 
     /// Returns the numbers of patches and of their ends.

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::ports::{declared, parse_declared};
-use super::{Compute, ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject};
+use super::{ContainerField, Field, Fields, Ineligible, Plan, RETRY, Subject, UNDONE};
 use crate::policy::{DevOpsPolicy, DevOpsPolicyStatus, Remediation, RemediationPhase, RemediationReason};
 use crate::workload::{Owner, WorkloadKind};
 
@@ -34,6 +34,12 @@ const LONGEST_PAUSE: i64 = 30;
 pub fn has_room(policy: &DevOpsPolicy) -> bool {
     let records = policy.status.as_ref().map_or(0, |status| status.remediations.len());
     records < KEPT && serde_json::to_vec(policy).is_ok_and(|json| json.len() < ROOM)
+}
+
+/// Returns true if `kube-devops undo` removed the fields of a patch: it ran in a later generation than the plan.
+pub fn is_undone(record: &Remediation, subject: &Subject) -> bool {
+    let undone = subject.annotation(UNDONE).and_then(|generation| generation.parse::<i64>().ok());
+    undone.is_some_and(|undone| record.generation.is_none_or(|planned| planned < undone))
 }
 
 /// Returns true if the remediation of a workload is not finished.
@@ -119,17 +125,6 @@ pub fn to_withdraw(record: &Remediation, reason: RemediationReason, owned: &Fiel
 /// Returns true if a limit that the record lists is still set.
 pub fn sets_limits(record: &Remediation) -> bool {
     set_by(record).iter().any(|of| matches!(of.field, Field::Limit(_)))
-}
-
-/// Returns the containers whose memory limit was set by a record's patch or an earlier one.
-pub fn with_memory_limit(record: &Remediation) -> BTreeSet<String> {
-    let limits = set_by(record).into_iter().filter(|of| of.field == Field::Limit(Compute::Memory));
-    limits.map(|of| of.container).collect()
-}
-
-/// Returns the record reduced to the memory limits of these containers.
-pub fn of_memory_limits(record: &Remediation, containers: &BTreeSet<String>) -> Remediation {
-    record_of(record, |of| of.field == Field::Limit(Compute::Memory) && containers.contains(&of.container))
 }
 
 /// Returns the record reduced to these fields. All others count as set earlier.

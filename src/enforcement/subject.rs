@@ -21,6 +21,9 @@ pub const PATCHED_BY: &str = "devops.stochastic.io/patched-by";
 /// The annotation that lists the fields that enforcement set, as `container/field`, for users who want to remove them.
 pub const PATCHED_FIELDS: &str = "devops.stochastic.io/patched-fields";
 
+/// The annotation that `kube-devops undo` leaves: the workload's generation before the fields were removed.
+pub const UNDONE: &str = "devops.stochastic.io/undone-generation";
+
 /// The kinds that enforcement patches.
 pub const KINDS: [WorkloadKind; 3] =
     [WorkloadKind::Deployment, WorkloadKind::StatefulSet, WorkloadKind::DaemonSet];

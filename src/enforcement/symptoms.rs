@@ -71,7 +71,7 @@ fn statuses(pod: &Pod) -> &[ContainerStatus] {
 }
 
 /// Returns the container's last termination, if there was one.
-fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+pub(super) fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     let both = [&status.state, &status.last_state];
     both.into_iter().flatten().find_map(|state| state.terminated.as_ref())
 }

@@ -6,6 +6,7 @@
 
 mod equality;
 mod evaluate;
+mod expression_error;
 mod function;
 mod node;
 mod number;
@@ -17,7 +18,8 @@ mod steps;
 mod strings;
 mod value;
 
-pub use parsed::{Expression, ExpressionError};
+pub use expression_error::ExpressionError;
+pub use parsed::Expression;
 pub use steps::{EvaluationError, MAX_LENGTH, MAX_NESTING, MAX_STEPS};
 
 #[cfg(test)]

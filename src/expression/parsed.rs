@@ -7,13 +7,12 @@ use cel::parser::Parser;
 use serde_json::Value as Json;
 
 use super::evaluate::Evaluation;
+use super::expression_error::{ExpressionError, Reported, first_error};
 use super::node::Node;
 use super::resolve::{Refusal, Resolver};
-use super::steps::{EvaluationError, MAX_LENGTH, Steps};
+use super::steps::{EvaluationError, MAX_BRACKETS, MAX_LENGTH, Steps};
 use super::value::Value;
 
-/// The deepest nesting of brackets and conditions for the parser.
-const BRACKETS: u16 = 64;
 /// The stack of the parser in bytes, which is enough for any expression within the limits.
 const STACK: usize = 64 << 20;
 
@@ -23,18 +22,6 @@ pub struct Expression {
     text: String,
     root: Node,
     used: u32,
-}
-
-/// A part of an expression that can't be evaluated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {problem}")]
-pub struct ExpressionError {
-    /// The line within the expression, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-    /// The problem, and how to fix it.
-    pub problem: String,
 }
 
 impl Expression {
@@ -91,13 +78,17 @@ impl fmt::Display for Expression {
 }
 
 fn parse(text: &str, variables: &'static [&'static str]) -> Result<Expression, ExpressionError> {
-    let parser =
-        Parser::new().max_recursion_depth(BRACKETS).error_recovery_limit(1).enable_ident_escape_syntax(true);
+    let parser = Parser::new()
+        .max_recursion_depth(MAX_BRACKETS)
+        .error_recovery_limit(1)
+        .enable_ident_escape_syntax(true);
     let (tree, source) = parser.parse_with_source_info(text).map_err(|errors| {
-        let first = errors.errors.into_iter().next();
-        let (place, problem) = first.map_or(((1, 1), String::new()), |error| (error.pos, error.msg));
         let from_one = |number: isize| usize::try_from(number).unwrap_or(1).max(1);
-        ExpressionError { line: from_one(place.0), column: from_one(place.1), problem }
+        let reported = errors.errors.into_iter().map(|error| Reported {
+            place: (from_one(error.pos.0), from_one(error.pos.1)),
+            message: error.msg,
+        });
+        first_error(text, reported.collect())
     })?;
     let mut resolver = Resolver::new(variables);
     let root = resolver.node(&tree).map_err(|Refusal { part, problem }| {

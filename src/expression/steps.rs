@@ -7,6 +7,8 @@ use std::rc::Rc;
 pub const MAX_LENGTH: usize = 4096;
 /// The deepest nesting of an expression.
 pub const MAX_NESTING: usize = 100;
+/// The deepest nesting of brackets and conditions for the parser.
+pub(super) const MAX_BRACKETS: u16 = 64;
 /// The most steps of one evaluation. Each operation is a step, and so are ten characters or one item that it reads.
 pub const MAX_STEPS: u32 = 20_000;
 

@@ -24,6 +24,16 @@ impl Read for Input {
 }
 
 impl Input {
+    /// Reads until the buffer holds `count` bytes more, or until the input ends. Returns the number of bytes read.
+    ///
+    /// The standard library fills the buffer with zeros first if it doesn't know the reader.
+    fn read_block(&mut self, count: usize, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.take(count as u64).read_to_end(buffer),
+            Self::Stream(stream) => stream.take(count as u64).read_to_end(buffer),
+        }
+    }
+
     /// Returns a file with the rest of the input. A stream is first copied into a temporary file.
     fn as_file(&mut self) -> io::Result<&mut File> {
         if let Self::Stream(stream) = self {
@@ -72,7 +82,7 @@ impl<'r> Window<'r> {
         self.bytes.drain(..self.start);
         self.start = 0;
         self.bytes.reserve_exact(missing);
-        let read = (&mut *self.input).take(missing as u64).read_to_end(&mut self.bytes)?;
+        let read = self.input.read_block(missing, &mut self.bytes)?;
         self.ended = read < missing;
         Ok(())
     }

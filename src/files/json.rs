@@ -3,14 +3,16 @@
 use memchr::memmem;
 
 use super::blocks::{BLOCK, Text, Window, lines};
-use super::fault::{in_item, without_place};
+use super::fault::{in_item, repeated_key, without_place};
 use super::json_repeats::repeated_keys;
 use super::json_tokens::{
-    Head, Stuck, TokenError, Tokens, Walk, first_item_is_typed, head, last_border, tail, walk_items, whole,
+    Head, Stuck, Tail, TokenError, Tokens, Walk, first_item_is_typed, head, last_border, tail, walk_items,
+    whole,
 };
 use super::piece::{Borders, CutError, Form, MAX_LISTS, Piece, Pieces};
 use super::yaml::{self, Before};
 use crate::workload::TypeMeta;
+use crate::yaml::Repeated;
 
 /// Cuts a JSON stream into pieces of whole documents or whole items, and returns the number of its documents. The
 /// number is exact with exact borders only.
@@ -18,7 +20,8 @@ use crate::workload::TypeMeta;
 /// Markers may stand between documents, as in YAML. If the second document is not JSON, or one after a marker, it and
 /// everything after it are cut as YAML. Lines are counted with exact borders if `count_lines` is set.
 ///
-/// Repeated keys are searched for in a source of at most one block.
+/// Repeated keys of a source of at most one block, and those beside the items of a larger list, are searched for here.
+/// Those of other objects are found where the objects are read.
 pub(super) fn cut(
     window: &mut Window<'_>,
     borders: Borders,
@@ -184,9 +187,23 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         } else {
             types.item()
         };
+        let mut beside = Beside::default();
+        beside.add(&self.window.bytes()[..=bracket], self.lines);
         self.skip(bracket);
+        if self.borders == Borders::Exact {
+            self.pieces.begin_list();
+        }
         self.items(item)?;
-        self.tail(&mut types)
+        self.tail(&mut types, Some(&mut beside))?;
+        self.pieces.end_list();
+        for (line, key) in beside.repeated() {
+            if !self.count_lines {
+                // The second reading counts lines.
+                return Err(self.error("keys are repeated"));
+            }
+            self.pieces.note(line, &repeated_key(&key));
+        }
+        Ok(())
     }
 
     /// Returns true if the items can be read before the list's type is known.
@@ -212,7 +229,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
                 Cutter { window, borders, count_lines, repeats, pieces, lines, documents, items, outer };
             cutter.skip(bracket);
             cutter.items(None)?;
-            cutter.tail(types)
+            cutter.tail(types, None)
         })?
     }
 
@@ -298,24 +315,50 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         self.skip(start + bracket);
         self.outer.push(self.items);
         self.items(types.item())?;
-        self.tail(&mut types)?;
+        self.tail(&mut types, None)?;
         self.items = self.outer.pop().unwrap_or_default() + 1;
         self.skip_space()?;
         Ok(true)
     }
 
-    /// Skips the rest of the document after the items of a list.
-    fn tail(&mut self, types: &mut TypeMeta) -> Result<(), CutError> {
+    /// Skips the rest of the document after the items of a list, and adds it to what is beside the items.
+    ///
+    /// If there are other items, they count instead of those that were read, as with kubectl.
+    fn tail(&mut self, types: &mut TypeMeta, mut beside: Option<&mut Beside>) -> Result<(), CutError> {
+        let kind = types.kind.clone();
         loop {
-            match tail(self.window.bytes(), types) {
-                Ok(end) => {
-                    self.skip(end);
-                    return Ok(());
+            let (rest, lines) = (self.window.bytes(), self.lines);
+            let (end, has_items) = match tail(rest, types) {
+                Ok(Tail::End(end)) => (end, false),
+                Ok(Tail::Items(bracket)) if self.outer.is_empty() && self.borders == Borders::Exact => {
+                    (bracket + 1, true)
                 }
-                Err(error) if error.is_eof() && !self.window.ended() => self.window.grow()?,
+                Ok(Tail::Items(_)) => {
+                    let message =
+                        "a list this large within a list can't have the key `items` twice: keep one";
+                    return Err(self.error(message));
+                }
+                Err(error) if error.is_eof() && !self.window.ended() => {
+                    self.window.grow()?;
+                    continue;
+                }
                 Err(error) => return Err(self.syntax(&error)),
+            };
+            if let Some(beside) = &mut beside {
+                beside.add(&rest[..end], lines);
             }
+            if !has_items {
+                self.skip(end);
+                break;
+            }
+            self.skip(end - 1);
+            self.pieces.begin_list();
+            self.items(types.item())?;
         }
+        if !kind.is_empty() && kind != types.kind {
+            return Err(self.error("a list this large can't have the key `kind` twice: keep one"));
+        }
+        Ok(())
     }
 
     /// Emits items and counts them with exact borders. The byte before them becomes the bracket that opens their array.
@@ -397,6 +440,34 @@ fn walk_documents(text: &[u8]) -> (usize, usize) {
     (end, documents)
 }
 
+/// The text of a list beside its items: above, between and below them.
+#[derive(Default)]
+struct Beside {
+    text: Vec<u8>,
+    /// The line in the text at which each part begins, and that in the source, both from 0.
+    parts: Vec<(usize, usize)>,
+}
+
+impl Beside {
+    /// Adds a part that begins on a line of the source. All but the last one end with the bracket before items.
+    fn add(&mut self, part: &[u8], line: usize) {
+        if !self.text.is_empty() {
+            self.text.extend_from_slice(b"\n]");
+        }
+        self.parts.push((lines(&self.text), line));
+        self.text.extend_from_slice(part);
+    }
+
+    /// Returns the repeated keys with their lines in the source, from 1.
+    fn repeated(&self) -> impl Iterator<Item = (usize, String)> {
+        repeated_keys(&self.text).into_iter().map(move |Repeated { key, line }| {
+            let after = self.parts.partition_point(|(start, _)| *start < line);
+            let (start, source) = self.parts.get(after.saturating_sub(1)).copied().unwrap_or_default();
+            (source + line - start, key)
+        })
+    }
+}
+
 /// Discards pieces.
 #[derive(Default)]
 struct Discard {
@@ -411,4 +482,10 @@ impl Pieces for Discard {
     fn spare(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.buffer)
     }
+
+    fn begin_list(&mut self) {}
+
+    fn end_list(&mut self) {}
+
+    fn note(&mut self, _: usize, _: &str) {}
 }

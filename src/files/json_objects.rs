@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::blocks::lines;
 use super::fault::{self, Fault};
-use super::json_repeats::repeated_keys;
+use super::json_repeats::{has_repeated_keys, repeated_keys};
 use super::json_tokens::{Head, TokenError, Tokens, head, whole};
 use super::piece::MAX_LISTS;
 use crate::workload::{Object, ObjectSeed, Parsed, TypeMeta};
@@ -166,6 +166,11 @@ impl<'e, 't> Reader<'e, 't> {
                     && let Some(bracket) = bracket(&text[..length])
                 {
                     self.items(start + bracket, object.types.item().as_ref(), 0);
+                } else if !is_stored(&object, &text[..length])
+                    && has_repeated_keys(text[..length].as_bytes())
+                    && let Ok(value) = serde_json::from_str(&text[..length])
+                {
+                    self.repeats(start, &text[..length], value, default);
                 } else {
                     self.emit_text(start, Ok(object), &text[..length], None);
                 }
@@ -177,13 +182,10 @@ impl<'e, 't> Reader<'e, 't> {
                     return None;
                 };
                 let (text, end) = (&text[..length], start + length);
-                // Without lines, the fault leads to a second reading with lines.
-                if self.count_lines
-                    && fault::without_place(&error).starts_with("duplicate field")
+                if fault::without_place(&error).starts_with("duplicate field")
                     && let Ok(value) = serde_json::from_str(text)
                 {
-                    self.repeated = repeated_keys(text.as_bytes());
-                    self.value((start, text), "", value, default);
+                    self.repeats(start, text, value, default);
                     return Some(end);
                 }
                 match broken_list(text).filter(|_| self.path.len() < MAX_LISTS) {
@@ -194,6 +196,18 @@ impl<'e, 't> Reader<'e, 't> {
                 }
                 Some(end)
             }
+        }
+    }
+
+    /// Reads an object, or the items of a list, in whose text keys are repeated.
+    fn repeats(&mut self, start: usize, text: &'t str, value: Value, default: Option<&TypeMeta>) {
+        if self.count_lines {
+            self.repeated = repeated_keys(text.as_bytes());
+            self.value((start, text), "", value, default);
+        } else {
+            // The fault leads to a second reading with lines.
+            let message = "keys are repeated".to_owned();
+            self.emit(start, Err(Fault { line: 1, name: String::new(), message }));
         }
     }
 
@@ -247,6 +261,14 @@ impl<'e, 't> Reader<'e, 't> {
         let repeated = std::mem::take(&mut self.repeated);
         let path = &self.path;
         (self.each)(Read { lines_before, document, path, object, is_array, text, within, repeated });
+    }
+}
+
+/// Returns true if an object comes from an API server, which repeats no keys: it has a uid.
+fn is_stored(object: &Object<'_>, text: &str) -> bool {
+    match &object.parsed {
+        Parsed::Workload(workload) => workload.metadata.uid.as_deref().is_some_and(|uid| !uid.is_empty()),
+        _ => memchr::memmem::find(text.as_bytes(), b"\"uid\"").is_some(),
     }
 }
 

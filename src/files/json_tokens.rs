@@ -128,22 +128,32 @@ pub(super) fn head(text: &[u8]) -> Result<Head, TokenError> {
     }
 }
 
-/// Skips the fields after a list's items and adds the list's type. Returns the offset after the document.
-///
-/// A second list of items is an error. kubectl would take that one, but the first was read already.
-pub(super) fn tail(text: &[u8], types: &mut TypeMeta) -> Result<usize, TokenError> {
+/// The end of the fields after a list's items.
+#[derive(Debug)]
+pub(super) enum Tail {
+    /// The end of the document, at an offset.
+    End(usize),
+    /// Other items, which count instead of those before. They begin at a bracket, at an offset.
+    Items(usize),
+}
+
+/// Skips the fields after a list's items and adds the list's type.
+pub(super) fn tail(text: &[u8], types: &mut TypeMeta) -> Result<Tail, TokenError> {
     let mut tokens = Tokens::at(text, 0);
     while tokens.peek()? != b'}' {
         tokens.expect(b',')?;
         let key: String = tokens.value()?;
         tokens.expect(b':')?;
-        if key == "items" {
-            let message = "a list this large can't have the key `items` twice: keep one";
-            return Err(tokens.error(serde::de::Error::custom(message)));
+        match (key.as_str(), tokens.peek()?) {
+            ("items", b'[') => return Ok(Tail::Items(tokens.offset)),
+            ("items", _) => {
+                let message = "the key `items` is repeated, and the last one, which counts, is no list";
+                return Err(tokens.error(serde::de::Error::custom(message)));
+            }
+            _ => field(&key, types, &mut tokens)?,
         }
-        field(&key, types, &mut tokens)?;
     }
-    Ok(tokens.offset + 1)
+    Ok(Tail::End(tokens.offset + 1))
 }
 
 /// Skips the value of a field, and keeps it if it is part of the object's type.

@@ -23,6 +23,7 @@ mod sources;
 mod stream_copies;
 mod text;
 mod yaml;
+mod yaml_flow;
 mod yaml_list;
 mod yaml_objects;
 
@@ -31,6 +32,6 @@ pub use fault::{explain_pod, repeated_key};
 pub use field_search::{FieldPlace, find_fields};
 pub use package::{CHART_FILE, Package, PackageKind, kustomization_file};
 pub use read::{Found, read};
-pub use sources::{Inputs, Listed, Source};
+pub use sources::{Ignores, Inputs, Listed, Source};
 pub use stream_copies::{StreamCopies, StreamCopy};
 pub use text::read_text;

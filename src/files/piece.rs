@@ -82,4 +82,10 @@ pub(super) trait Pieces {
     fn push(&mut self, piece: Piece);
     /// Returns a buffer to read into.
     fn spare(&mut self) -> Vec<u8>;
+    /// Takes the following pieces for the items of a list. They count instead of those of a list that has not ended.
+    fn begin_list(&mut self);
+    /// Ends the list.
+    fn end_list(&mut self);
+    /// Takes a note about a line, from 1.
+    fn note(&mut self, line: usize, message: &str);
 }

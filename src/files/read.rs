@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::blocks::{BLOCK, Input, Window};
-use super::consumer::{Consumer, ReadFailure};
+use super::consumer::{Consumer, Place, ReadFailure};
 use super::fault::shortened;
 use super::json;
 use super::parse::{Parsed, parse};
@@ -75,8 +75,15 @@ fn nothing<C: Consumer>(consumer: &C, source: String, message: String) -> Found<
     Found { part: consumer.part(), unread }
 }
 
-/// The result of a worker: the source, what was parsed, and the buffer for the next piece.
-type Done<P> = (usize, Parsed<P>, Vec<u8>);
+/// The place to which the result of a piece is added: a source, and a list in it.
+#[derive(Debug, Clone, Copy)]
+struct Target {
+    source: usize,
+    list: Option<usize>,
+}
+
+/// The result of a worker: its place, what was parsed, and the buffer for the next piece.
+type Done<P> = (Target, Parsed<P>, Vec<u8>);
 
 /// The outcome of a source, and whether no border in it was guessed.
 type Read<P> = (Found<P>, bool);
@@ -101,10 +108,20 @@ fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Read<
         drop(results);
         let found =
             sources.iter().map(|_| (Found { part: consumer.part(), unread: Vec::new() }, true)).collect();
-        let mut dispatcher = Dispatcher { consumer, jobs, done, found, spare: Vec::new(), source: 0 };
+        let mut dispatcher = Dispatcher {
+            consumer,
+            jobs,
+            done,
+            found,
+            spare: Vec::new(),
+            target: Target { source: 0, list: None },
+            name: "",
+            lists: Vec::new(),
+        };
         let mut documents = 0;
         for (index, (source, name)) in named.iter().enumerate() {
-            dispatcher.source = index;
+            dispatcher.target = Target { source: index, list: None };
+            dispatcher.name = name;
             documents += dispatcher.cut(source, name, mode);
         }
         (dispatcher.finish(), documents)
@@ -112,7 +129,7 @@ fn pass<C: Consumer>(sources: &[Source], mode: Mode, consumer: &C) -> (Vec<Read<
 }
 
 fn work<C: Consumer>(
-    queue: &Mutex<Receiver<(usize, Piece)>>,
+    queue: &Mutex<Receiver<(Target, Piece)>>,
     results: &Sender<Done<C::Part>>,
     lines: bool,
     sources: &[(&Source, String)],
@@ -120,10 +137,10 @@ fn work<C: Consumer>(
 ) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((source, piece)) = job else { return };
-        let (named, name) = &sources[source];
+        let Ok((target, piece)) = job else { return };
+        let (named, name) = &sources[target.source];
         let parsed = parse(&piece, lines, (named, name), consumer);
-        if results.send((source, parsed, piece.text.bytes)).is_err() {
+        if results.send((target, parsed, piece.text.bytes)).is_err() {
             return;
         }
     }
@@ -132,11 +149,16 @@ fn work<C: Consumer>(
 /// Gives pieces to the workers, and merges their results.
 struct Dispatcher<'c, C: Consumer> {
     consumer: &'c C,
-    jobs: SyncSender<(usize, Piece)>,
+    jobs: SyncSender<(Target, Piece)>,
     done: Receiver<Done<C::Part>>,
     found: Vec<Read<C::Part>>,
     spare: Vec<Vec<u8>>,
-    source: usize,
+    /// The place of the next piece.
+    target: Target,
+    /// The name of the source.
+    name: &'c str,
+    /// The lists that were read apart, each with its source; `None` for a list that does not count.
+    lists: Vec<Option<(usize, Found<C::Part>)>>,
 }
 
 impl<C: Consumer> Dispatcher<'_, C> {
@@ -157,7 +179,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
         };
         let (document, line, message) = error;
         let message = shortened(message);
-        self.found[self.source].0.unread.push(ReadFailure {
+        self.found[self.target.source].0.unread.push(ReadFailure {
             source: name.to_owned(),
             document,
             line,
@@ -190,17 +212,22 @@ impl<C: Consumer> Dispatcher<'_, C> {
             window.skip(3);
         }
         if json::is_json(window) {
-            self.found[self.source].1 = mode.borders == Borders::Exact;
+            self.found[self.target.source].1 = mode.borders == Borders::Exact;
             json::cut(window, mode.borders, mode.lines, self)
         } else {
             yaml::cut(window, Before::default(), self)
         }
     }
 
-    fn collect(&mut self, (source, parsed, buffer): Done<C::Part>) {
-        let (found, _) = &mut self.found[source];
-        self.consumer.merge(&mut found.part, parsed.part);
-        found.unread.extend(parsed.unread);
+    fn collect(&mut self, (target, parsed, buffer): Done<C::Part>) {
+        let found = match target.list {
+            None => Some(&mut self.found[target.source].0),
+            Some(list) => self.lists[list].as_mut().map(|(_, found)| found),
+        };
+        if let Some(found) = found {
+            self.consumer.merge(&mut found.part, parsed.part);
+            found.unread.extend(parsed.unread);
+        }
         self.spare.push(buffer);
     }
 
@@ -209,6 +236,11 @@ impl<C: Consumer> Dispatcher<'_, C> {
         self.jobs = mpsc::sync_channel(0).0;
         while let Ok(done) = self.done.recv() {
             self.collect(done);
+        }
+        for (source, list) in self.lists.into_iter().flatten() {
+            let (found, _) = &mut self.found[source];
+            self.consumer.merge(&mut found.part, list.part);
+            found.unread.extend(list.unread);
         }
         for (found, _) in &mut self.found {
             found.unread.sort_by_key(|unread| unread.line);
@@ -220,7 +252,7 @@ impl<C: Consumer> Dispatcher<'_, C> {
 impl<C: Consumer> Pieces for Dispatcher<'_, C> {
     fn push(&mut self, piece: Piece) {
         // A send fails only when all workers have ended, and then there are no results either.
-        let _ = self.jobs.send((self.source, piece));
+        let _ = self.jobs.send((self.target, piece));
     }
 
     fn spare(&mut self) -> Vec<u8> {
@@ -228,6 +260,24 @@ impl<C: Consumer> Pieces for Dispatcher<'_, C> {
             self.collect(done);
         }
         self.spare.pop().unwrap_or_default()
+    }
+
+    fn begin_list(&mut self) {
+        if let Some(list) = self.target.list {
+            self.lists[list] = None;
+        }
+        let found = Found { part: self.consumer.part(), unread: Vec::new() };
+        self.lists.push(Some((self.target.source, found)));
+        self.target.list = Some(self.lists.len() - 1);
+    }
+
+    fn end_list(&mut self) {
+        self.target.list = None;
+    }
+
+    fn note(&mut self, line: usize, message: &str) {
+        let place = Place { source: self.name, line, line_of: &|_| None };
+        self.consumer.note(&mut self.found[self.target.source].0.part, place, message);
     }
 }
 

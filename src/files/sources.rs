@@ -3,7 +3,7 @@
 //! The rules are those of [`FilenameParam` and
 //! `ExpandPathsToFileVisitors`](https://github.com/kubernetes/cli-runtime/tree/v0.36.3/pkg/resource).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,16 @@ pub struct Inputs {
     /// True if a directory without any manifest is no error.
     pub may_be_empty: bool,
     /// The files that are not read.
-    pub ignores: Option<PathPatterns>,
+    pub ignores: Option<Ignores>,
+}
+
+/// The files that are not read, by a configuration file.
+#[derive(Debug, Clone)]
+pub struct Ignores {
+    /// The patterns of their paths.
+    pub patterns: PathPatterns,
+    /// The configuration file.
+    pub file: PathBuf,
 }
 
 /// An entry of the list of inputs.
@@ -42,20 +51,39 @@ pub enum Listed {
     Package(Package),
     /// A path that can't be listed.
     Unread(ReadFailure),
+    /// A path that the user named and that is ignored with everything in it, as a note for the user.
+    Ignored(String),
 }
 
 impl Listed {
-    /// Returns true if the entry is a file or a package that patterns match.
-    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
+    /// Returns the pattern that matches the file or package.
+    fn ignored_by<'i>(&self, ignores: &'i PathPatterns) -> Option<&'i str> {
         match self {
-            Self::Source(source) => source.is_ignored(ignores),
+            Self::Source(Source::File(path) | Source::Found(path)) => ignores.matching(path),
             Self::Package(package) => match package.kind {
-                PackageKind::Chart => ignores.has(&package.directory.join(CHART_FILE)),
-                PackageKind::Kustomization => {
-                    kustomization_file(&package.directory).is_some_and(|file| ignores.has(&file))
-                }
+                PackageKind::Chart => ignores.matching(&package.directory.join(CHART_FILE)),
+                PackageKind::Kustomization => ignores.matching(&kustomization_file(&package.directory)?),
             },
-            Self::Unread(_) => false,
+            Self::Source(_) | Self::Unread(_) | Self::Ignored(_) => None,
+        }
+    }
+}
+
+impl Ignores {
+    /// Removes the ignored entries that a path led to. If none is left, a note takes their place.
+    fn apply(&self, path: &Path, listed: &mut Vec<Listed>) {
+        let mut patterns = BTreeSet::new();
+        listed.retain(|listed| {
+            let pattern = listed.ignored_by(&self.patterns);
+            patterns.extend(pattern);
+            pattern.is_none()
+        });
+        if listed.is_empty() && !patterns.is_empty() {
+            let (path, file) = (path.display(), self.file.display());
+            let patterns = patterns.into_iter().collect::<Vec<_>>().join(", ");
+            listed.push(Listed::Ignored(format!(
+                "{path} was not read: `ignore` in {file} matches it: {patterns}"
+            )));
         }
     }
 }
@@ -98,16 +126,18 @@ impl Inputs {
         let mut seen = HashSet::new();
         let mut listed = Vec::new();
         for path in self.paths.iter().flat_map(|paths| split(paths)) {
-            self.add(&path, &mut listed);
+            let mut found = Vec::new();
+            self.add(&path, &mut found);
+            if let Some(ignores) = &self.ignores {
+                ignores.apply(&path, &mut found);
+            }
+            listed.append(&mut found);
         }
         listed.retain(|listed| match listed {
             Listed::Source(source) => seen.insert(source.identity()),
             Listed::Package(package) => seen.insert(Some(canonical(&package.directory))),
-            Listed::Unread(_) => true,
+            Listed::Unread(_) | Listed::Ignored(_) => true,
         });
-        if let Some(ignores) = &self.ignores {
-            listed.retain(|listed| !listed.is_ignored(ignores));
-        }
         listed
     }
 
@@ -116,7 +146,7 @@ impl Inputs {
         self.list().into_iter().filter_map(|listed| match listed {
             Listed::Source(source) => Some(Ok(source)),
             Listed::Unread(failure) => Some(Err(failure)),
-            Listed::Package(_) => None,
+            Listed::Package(_) | Listed::Ignored(_) => None,
         })
     }
 
@@ -284,11 +314,6 @@ impl Source {
             }
             Self::Stdin => None,
         }
-    }
-
-    /// Returns true if the source is a file that patterns match.
-    fn is_ignored(&self, ignores: &PathPatterns) -> bool {
-        matches!(self, Self::File(path) | Self::Found(path) if ignores.has(path))
     }
 
     /// Opens the source at its start.

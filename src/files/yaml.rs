@@ -1,8 +1,9 @@
 //! Cuts YAML streams at the separators between documents, and large lists at the borders between their items.
 
-use super::blocks::{BLOCK, Window, lines};
+use super::blocks::{BLOCK, Text, Window, lines};
 use super::piece::{CutError, Form, MAX_LISTS, Piece, Pieces};
-use super::yaml_list::{self, Head};
+use super::yaml_flow;
+use super::yaml_list::{self, Head, Style, Walk};
 use crate::yaml::{Document, chunks};
 
 /// The bytes of a list that are parsed at once. The tree of the items takes several times as much memory.
@@ -45,8 +46,10 @@ struct Above {
     text: Vec<u8>,
     /// The lines of the source before it.
     lines_before: usize,
-    /// Its lines.
+    /// Its lines that are complete.
     lines: usize,
+    /// The style of the items below it.
+    style: Style,
 }
 
 struct Cutter<'c, 'r, P> {
@@ -74,7 +77,7 @@ impl<P: Pieces> Cutter<'_, '_, P> {
             if let Some(newline) = memchr::memmem::rfind(text, b"\n---") {
                 return Ok(Border::Separator(newline + 1));
             }
-            if let Some(head) = yaml_list::head(text) {
+            if let Some(head) = yaml_list::head(text).or_else(|| yaml_flow::head(text)) {
                 return Ok(Border::List(head));
             }
             self.window.grow()?;
@@ -100,8 +103,12 @@ impl<P: Pieces> Cutter<'_, '_, P> {
 
     /// Takes the text above the items of a list.
     fn head(&mut self, head: &Head) -> Above {
-        let text = self.window.bytes()[..head.end].to_vec();
-        let above = Above { lines_before: self.lines, lines: lines(&text), text };
+        let mut text = self.window.bytes()[..head.end].to_vec();
+        if head.style == Style::Flow {
+            // The first piece of items needs a bracket, too.
+            text.push(b'[');
+        }
+        let above = Above { lines_before: self.lines, lines: lines(&text), text, style: head.style };
         self.lines += above.lines;
         self.window.skip(head.end);
         above
@@ -109,8 +116,10 @@ impl<P: Pieces> Cutter<'_, '_, P> {
 
     /// Emits the text above the items of a list together with the text below, which ends at an offset.
     fn around(&mut self, above: Above, end: usize, path: Vec<usize>) {
-        let Above { text: mut around, lines_before, lines: above } = above;
+        let Above { text: mut around, lines_before, lines: mut above, style } = above;
         let between = self.lines - lines_before - above;
+        // The line with the bracket is above the items.
+        above += usize::from(style == Style::Flow);
         around.extend_from_slice(&self.window.bytes()[..end]);
         let mut text = self.window.take(end, self.pieces.spare());
         self.lines += lines(text.as_bytes());
@@ -124,20 +133,30 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         let mut items = 0;
         loop {
             self.window.fill(ITEMS)?;
-            let walk = yaml_list::walk(self.window.bytes(), head.dash, self.window.ended());
-            let (end, count) = match walk.end {
-                Some(end) => (end, walk.items),
-                None => (walk.last, walk.items - usize::from(walk.items > 0)),
+            let (text, ended) = (self.window.bytes(), self.window.ended());
+            let (walk, end, count) = match head.style {
+                Style::Flow => {
+                    let walk = yaml_flow::walk(text, ended);
+                    (walk.end, walk.end.unwrap_or(walk.last), walk.items)
+                }
+                Style::Block { dash } => match yaml_list::walk(text, dash, ended) {
+                    Walk { items, end: Some(end), .. } => (Some(end), end, items),
+                    Walk { items, last, .. } => (None, last, items - usize::from(items > 0)),
+                },
             };
-            if end > 0 {
-                self.emit(end, Form::YamlItems(head.item.clone()), [outer, &[items]].concat());
+            if count > 0 || (end > 0 && head.style != Style::Flow) {
+                let text = self.window.take(end, self.pieces.spare());
+                self.emit_items(text, head, [outer, &[items]].concat());
                 items += count;
+            } else if walk.is_some() {
+                // The bracket of an empty list, or the comma behind the last item.
+                self.window.skip(end);
             }
-            if walk.end.is_some() {
+            if walk.is_some() {
                 return Ok(());
             }
             if end == 0 {
-                if self.inner_list(head.dash, [outer, &[items]].concat())? {
+                if self.inner_list(head.style, [outer, &[items]].concat())? {
                     items += 1;
                 } else {
                     self.window.grow()?;
@@ -146,8 +165,19 @@ impl<P: Pieces> Cutter<'_, '_, P> {
         }
     }
 
+    /// Emits items. In flow style, brackets are put around them.
+    fn emit_items(&mut self, mut text: Text, head: &Head, path: Vec<usize>) {
+        if head.style == Style::Flow {
+            let start = text.start;
+            text.bytes[start] = b'[';
+            text.bytes.push(b']');
+        }
+        self.push(text, Form::YamlItems(head.item.clone()), path);
+    }
+
     /// Emits the items of the next item if that is a list itself. Returns false if it is no list.
-    fn inner_list(&mut self, dash: usize, path: Vec<usize>) -> Result<bool, CutError> {
+    fn inner_list(&mut self, style: Style, path: Vec<usize>) -> Result<bool, CutError> {
+        let Style::Block { dash } = style else { return Ok(false) };
         if path.len() >= MAX_LISTS {
             return Ok(false);
         }
@@ -184,6 +214,10 @@ impl<P: Pieces> Cutter<'_, '_, P> {
 
     fn emit(&mut self, end: usize, form: Form, path: Vec<usize>) {
         let text = self.window.take(end, self.pieces.spare());
+        self.push(text, form, path);
+    }
+
+    fn push(&mut self, text: Text, form: Form, path: Vec<usize>) {
         let count = lines(text.as_bytes());
         let (lines_before, documents_before) = (self.lines, self.documents);
         self.pieces.push(Piece { text, form, lines_before, documents_before, path });

@@ -10,12 +10,24 @@ use crate::yaml::Document;
 /// The part of a list above its items.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// The offset of the first item's line, or of a comment above it.
+    /// The offset of the first item's line, or of a comment above it. In flow style, that of the bracket.
     pub(super) end: usize,
-    /// The indentation of the dashes.
-    pub(super) dash: usize,
+    /// The style of the items.
+    pub(super) style: Style,
     /// The type for items that name none.
     pub(super) item: Option<TypeMeta>,
+}
+
+/// The way in which the items of a list are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// An item a dash, with this indentation of the dashes.
+    Block {
+        /// The number of blanks.
+        dash: usize,
+    },
+    /// Within brackets.
+    Flow,
 }
 
 /// Finds the items of the list at the start of a text; `None` for any other document or a list in another style.
@@ -67,7 +79,7 @@ pub(super) fn inner_head(text: &[u8], dash: usize) -> Option<Head> {
     let mut above = text[..end].to_vec();
     blank_dash(&mut above);
     let head = head_above(text, end, std::str::from_utf8(&above).ok()?)?;
-    (head.dash >= column?).then_some(head)
+    matches!(head.style, Style::Block { dash } if dash >= column?).then_some(head)
 }
 
 /// Replaces the dash of the item at the start of a text by a blank, so that the item stands for itself.
@@ -108,16 +120,28 @@ fn head_above(text: &[u8], end: usize, above: &str) -> Option<Head> {
         }
         first += line.len();
     };
+    // If the kind comes after the items, they must name their own.
+    let is_typed = || names_its_type(&text[first..], dash) || inner_head(&text[first..], dash).is_some();
+    head_of(above, end, Style::Block { dash }, is_typed)
+}
+
+/// Completes the head of a list from the document above its items; `None` for no list. A document without a kind is a
+/// list if its items have types.
+pub(super) fn head_of(
+    above: &str,
+    end: usize,
+    style: Style,
+    is_typed: impl FnOnce() -> bool,
+) -> Option<Head> {
     let document = Document::parse(above).ok()?;
     let field = |name: &str| document.root().get(name).and_then(|value| value.text().map(ToOwned::to_owned));
     let item = match field("kind") {
         Some(kind) if kind == "List" => None,
         Some(kind) => Some(TypeMeta { api_version: field("apiVersion")?, kind }.item()?),
-        // If the kind comes after the items, they must name their own.
-        None if names_its_type(&text[first..], dash) || inner_head(&text[first..], dash).is_some() => None,
+        None if is_typed() => None,
         None => return None,
     };
-    Some(Head { end, dash, item })
+    Some(Head { end, style, item })
 }
 
 /// Returns true if the first item of a list has both an `apiVersion` and a `kind`.
@@ -181,18 +205,18 @@ pub(super) fn walk(text: &[u8], dash: usize, ended: bool) -> Walk {
 }
 
 /// Returns the line at an offset with its line feed; `None` at the end of the text.
-fn line_at(text: &[u8], offset: usize) -> Option<&[u8]> {
+pub(super) fn line_at(text: &[u8], offset: usize) -> Option<&[u8]> {
     let rest = &text[offset..];
     let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
     (end > 0).then_some(&rest[..end])
 }
 
-fn indent(line: &[u8]) -> usize {
+pub(super) fn indent(line: &[u8]) -> usize {
     line.iter().take_while(|byte| **byte == b' ').count()
 }
 
 /// Returns true if a line is blank or a comment.
-fn is_blank(line: &[u8]) -> bool {
+pub(super) fn is_blank(line: &[u8]) -> bool {
     matches!(line.trim_ascii_start().first(), None | Some(b'#'))
 }
 
@@ -223,7 +247,7 @@ mod tests {
             ("apiVersion: v1\nitems:\n  -\n    kind: Pod\n    apiVersion: v1\n", 2, None),
         ] {
             let head = head(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((head.dash, head.item), (dash, item), "{text}");
+            assert_eq!((head.style, head.item), (Style::Block { dash }, item), "{text}");
             assert!(
                 text[..head.end].trim_end().ends_with(':') || text[..head.end].contains("items: # all\n")
             );
@@ -254,7 +278,7 @@ mod tests {
             ),
         ] {
             let head = inner_head(text.as_bytes(), outer).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((head.dash, head.item), (dash, kind.map(item)), "{text}");
+            assert_eq!((head.style, head.item), (Style::Block { dash }, kind.map(item)), "{text}");
             assert!(text[head.end..].contains("- ") && text[..head.end].contains("items:"), "{text}");
         }
         for text in [

@@ -163,6 +163,8 @@ pub fn identities(violations: &ViolationList) -> Vec<(Identity<'_>, u32)> {
 }
 
 /// The difference between a report and a baseline, and the figures that gates compare.
+///
+/// The list of violations has only the new ones. All other figures and tables of the report count the known ones too.
 #[derive(Debug, Clone, Serialize)]
 pub struct NewFindings {
     /// The violations that the baseline does not have.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{ClusterResult, Score};
 use crate::policy::PolicySummary;
+use crate::workload::cluster_name;
 
 /// The status of the policies in many clusters.
 #[derive(Debug, Serialize)]
@@ -59,14 +60,17 @@ pub struct ClusterStatus {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyFigures {
-    /// The number of policies.
+    /// The number of policies, of both kinds.
     pub policies: usize,
+    /// The cluster policies among them.
+    pub cluster_policies: usize,
     /// The policies that no operator has evaluated.
     pub unevaluated: usize,
-    /// The pods of the namespaces with a policy. Several policies of a namespace count its pods once.
+    /// The evaluated pods. Several policies of a namespace count its pods once. A cluster policy counts its pods beside
+    /// them, because the figures do not tell which pods they share.
     pub pods: u64,
-    /// The mean score of these pods. Each namespace has the lowest score of its policies, without its fraction, so the
-    /// mean can be up to one point lower than that of `analyze`.
+    /// The mean score of these pods. Each namespace has the lowest score of its own policies, and each cluster policy
+    /// has its own score, without fractions. So the mean can be up to one point lower than that of `analyze`.
     pub score: Option<Score>,
     /// The lowest score of a policy.
     pub lowest: Option<Score>,
@@ -111,22 +115,24 @@ impl FleetStatus {
 /// Sums up policies, each with its cluster.
 fn figures<'p>(policies: impl Iterator<Item = (&'p str, &'p PolicySummary)>) -> PolicyFigures {
     let mut sum = PolicyFigures::default();
-    // The lowest score and the pods of each namespace.
-    let mut namespaces: BTreeMap<(&str, &str), (u8, u64)> = BTreeMap::new();
+    // The lowest score and the pods of each namespace, and those of each cluster policy.
+    let mut places: BTreeMap<(&str, &str, Option<&str>), (u8, u64)> = BTreeMap::new();
     for (cluster, policy) in policies {
         sum.policies += 1;
         sum.violations += policy.violations.unwrap_or(0);
+        let cluster_policy = cluster_name(&policy.name);
+        sum.cluster_policies += usize::from(cluster_policy.is_some());
         match policy.score {
             Some(score) => {
-                let namespace = namespaces.entry((cluster, &policy.namespace)).or_insert((score, 0));
-                *namespace = (namespace.0.min(score), namespace.1.max(policy.pods.unwrap_or(0)));
+                let place = places.entry((cluster, &policy.namespace, cluster_policy)).or_insert((score, 0));
+                *place = (place.0.min(score), place.1.max(policy.pods.unwrap_or(0)));
             }
             None => sum.unevaluated += 1,
         }
     }
-    sum.lowest = namespaces.values().map(|(score, _)| *score).min().map(Score::from_value);
-    sum.pods = namespaces.values().map(|(_, pods)| pods).sum();
-    let weighted: u64 = namespaces.values().map(|(score, pods)| u64::from(*score) * pods).sum();
+    sum.lowest = places.values().map(|(score, _)| *score).min().map(Score::from_value);
+    sum.pods = places.values().map(|(_, pods)| pods).sum();
+    let weighted: u64 = places.values().map(|(score, pods)| u64::from(*score) * pods).sum();
     sum.score = match weighted.checked_div(sum.pods) {
         Some(mean) => u8::try_from(mean).ok().map(Score::from_value),
         // Namespaces without pods violate nothing.
@@ -147,6 +153,7 @@ mod tests {
             score,
             violations: score.map(|score| u64::from(100 - score)),
             pods: Some(pods),
+            namespaces: None,
         }
     }
 
@@ -166,6 +173,7 @@ mod tests {
         let status = FleetStatus::new(clusters, &[("a".to_owned(), policies)]);
         let expected = PolicyFigures {
             policies: 4,
+            cluster_policies: 0,
             unevaluated: 1,
             pods: 40,
             score: Some(Score::from_value(85)),
@@ -177,6 +185,28 @@ mod tests {
         assert_eq!((status.clusters[1].figures, status.summary.failed), (None, 1));
         let order: Vec<_> = status.policies.iter().map(|row| row.figures.name.as_str()).collect();
         assert_eq!(order, ["p", "strict", "lax", "p"]);
+    }
+
+    #[test]
+    fn each_cluster_policy_counts_its_pods_beside_those_of_namespaces() {
+        let policies = vec![
+            policy("shop", "p", Some(50), 10),
+            policy("", "cluster/strict", Some(70), 20),
+            policy("", "cluster/lax", Some(100), 20),
+            policy("", "cluster/new", None, 0),
+        ];
+        let status =
+            FleetStatus::new(vec![cluster("a", ClusterResult::Analyzed)], &[("a".to_owned(), policies)]);
+        let expected = PolicyFigures {
+            policies: 4,
+            cluster_policies: 3,
+            unevaluated: 1,
+            pods: 50,
+            score: Some(Score::from_value(78)),
+            lowest: Some(Score::from_value(50)),
+            violations: 80,
+        };
+        assert_eq!(status.summary.figures, expected);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The report of an analysis, in the shape that JSON and YAML output keep stable.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Classification, Compliance, ExemptFindings, NewFindings, Percent, Score, Tally, ViolationList, Workloads,
@@ -15,11 +15,9 @@ use crate::rules::{Rule, RuleId, Severity};
 use crate::workload::TypeMeta;
 
 /// The outcome of an analysis.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename = "Report")]
+#[derive(Debug)]
 pub struct Report {
     /// Always `kube-devops/v1`.
-    #[serde(rename = "apiVersion")]
     pub api_version: &'static str,
     /// The figures of everything that was evaluated.
     pub summary: ReportSummary,
@@ -28,60 +26,96 @@ pub struct Report {
     /// Every violation, worst first; empty where only figures were asked for.
     pub violations: ViolationList,
     /// The difference to a baseline, if there is one. The list of violations then has only new ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<NewFindings>,
     /// The exemptions of the project and of annotations, each with the number of its findings, which are not listed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exempt: Vec<ExemptFindings>,
     /// The annotations that exempt nothing, each with its object and the reason.
-    #[serde(rename = "refusedExemptions", skip_serializing_if = "Vec::is_empty")]
     pub refused_exemptions: Vec<String>,
     /// The objects that were read and are of no kind that is evaluated.
     pub skipped: Vec<Skipped>,
     /// The parts of the input that could not be read.
     pub errors: Vec<ReportError>,
     /// The charts and kustomizations that were not evaluated, because no program that renders them is installed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unrendered: Vec<ReportError>,
     /// The workloads, from which the worst ones are computed.
-    #[serde(skip)]
     pub workloads: Workloads,
     /// The cost of each rule, the cheapest fix first.
-    #[serde(skip)]
     pub costs: Vec<RuleCost>,
     /// The findings of rules without a part in the score, the worst severity first.
-    #[serde(skip)]
     pub unscored: Vec<RuleFindings>,
     /// The kinds that hold containers and are not evaluated.
-    #[serde(skip)]
     pub unevaluated: Vec<UnevaluatedKind>,
     /// The pods and templates with the namespace and the labels that were requested, evaluated or not.
-    #[serde(skip)]
     pub selected: u64,
     /// The kustomize patches that were passed over.
-    #[serde(skip)]
     pub patches: u64,
     /// The pods and templates in system namespaces that were left out.
-    #[serde(skip)]
     pub left_out: u64,
     /// The evaluated objects that are no workloads.
-    #[serde(skip)]
     pub objects: u64,
     /// The earliest time at which the report may change although the objects stay the same.
-    #[serde(skip)]
     pub recheck_at: Option<Timestamp>,
     /// The first reason why a rule of the policy's own can't tell, with the object.
-    #[serde(skip)]
     pub unknown_reasons: BTreeMap<RuleId, String>,
     /// The worst severity found.
-    #[serde(skip)]
     pub worst: Option<Severity>,
     /// The root of the project, from which the formats for CI name files.
-    #[serde(skip)]
     pub project_root: ProjectRoot,
 }
 
+/// The fields of a report that JSON and YAML have.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename = "Report", rename_all = "camelCase")]
+struct WrittenReport<'r, V> {
+    api_version: &'static str,
+    summary: &'r ReportSummary,
+    namespaces: &'r [NamespaceReport],
+    violations: V,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<&'r NewFindings>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    exempt: &'r [ExemptFindings],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    refused_exemptions: &'r [String],
+    skipped: &'r [Skipped],
+    errors: &'r [ReportError],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unrendered: &'r [ReportError],
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize_with(&self.violations, serializer)
+    }
+}
+
 impl Report {
+    /// Serializes the report with another form of its violations.
+    pub fn serialize_with<S: Serializer>(
+        &self,
+        violations: impl Serialize,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let written = WrittenReport {
+            api_version: self.api_version,
+            summary: &self.summary,
+            namespaces: &self.namespaces,
+            violations,
+            baseline: self.baseline.as_ref(),
+            exempt: &self.exempt,
+            refused_exemptions: &self.refused_exemptions,
+            skipped: &self.skipped,
+            errors: &self.errors,
+            unrendered: &self.unrendered,
+        };
+        written.serialize(serializer)
+    }
+
+    /// Returns true if figures and tables count findings that the baseline knows, and the list of violations does not.
+    pub fn counts_known_findings(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|baseline| baseline.known > 0)
+    }
+
     /// Returns the severity of a rule's violations, as the policy of the report sets it.
     pub fn severity_of(&self, rule: &Rule) -> Severity {
         self.workloads.policy().get(rule.id).map_or(rule.severity, |enabled| enabled.severity)
@@ -110,12 +144,21 @@ impl Report {
         worst
     }
 
-    /// Counts the objects that were read and not evaluated, and their kinds.
+    /// Counts the objects that were read and not evaluated, and their kinds, without the objects of
+    /// [`Self::unevaluated`].
     pub fn other_kinds(&self) -> (u64, usize) {
+        let mut kinds: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         // A document without a kind is no object.
-        let objects = || self.skipped.iter().filter(|skipped| !skipped.kind.is_empty());
-        let kinds: BTreeSet<_> = objects().map(|skipped| (&skipped.api_version, &skipped.kind)).collect();
-        (objects().map(|skipped| skipped.count).sum(), kinds.len())
+        for skipped in self.skipped.iter().filter(|skipped| !skipped.kind.is_empty()) {
+            *kinds.entry((&skipped.api_version, &skipped.kind)).or_default() += skipped.count;
+        }
+        for UnevaluatedKind { types, count } in &self.unevaluated {
+            if let Some(objects) = kinds.get_mut(&(&*types.api_version, &*types.kind)) {
+                *objects = objects.saturating_sub(*count);
+            }
+        }
+        kinds.retain(|_, objects| *objects > 0);
+        (kinds.values().sum(), kinds.len())
     }
 }
 

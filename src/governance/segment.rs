@@ -4,7 +4,7 @@ use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::rules::Severity;
+use crate::rules::{RuleId, Severity, Violation, at, place};
 
 /// The place of a text in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,17 @@ pub(super) struct StoredObject {
 /// A violation of an object.
 #[derive(Debug)]
 pub(super) struct StoredViolation {
+    pub(super) finding: FindingId,
+    pub(super) line: StoredLine,
+}
+
+/// The place of a finding in a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FindingId(u32);
+
+/// Everything about a violation except its place. Many objects share one.
+#[derive(Debug, Clone)]
+pub(super) struct Finding {
     pub(super) container: TextId,
     pub(super) path: TextId,
     pub(super) message: TextId,
@@ -42,7 +53,6 @@ pub(super) struct StoredViolation {
     pub(super) severity: Severity,
     /// The amount that it adds to the rule's count.
     pub(super) count: u8,
-    pub(super) line: StoredLine,
 }
 
 /// The line of a violation, from 1; 0 for a live object.
@@ -82,11 +92,29 @@ pub(super) struct Segment {
     text: String,
     /// The end of each text; it begins where the one before it ends.
     ends: Vec<u32>,
+    findings: Vec<Finding>,
     objects: Vec<StoredObject>,
     violations: Vec<StoredViolation>,
 }
 
 impl Segment {
+    /// Returns the finding of a violation.
+    pub(super) fn finding(&self, violation: &StoredViolation) -> Option<&Finding> {
+        self.findings.get(violation.finding.0 as usize)
+    }
+
+    fn key(&self, FindingId(id): FindingId) -> Option<FindingKey<'_>> {
+        let Finding { container, path, message, rule, severity, count } = *self.findings.get(id as usize)?;
+        Some(FindingKey {
+            container: self.text(container),
+            path: self.required(path),
+            message: self.required(message),
+            rule: at(usize::from(rule))?.id,
+            severity,
+            count,
+        })
+    }
+
     /// Returns a text; `None` if it is not there.
     pub(super) fn text(&self, TextId(id): TextId) -> Option<&str> {
         let id = id as usize;
@@ -121,7 +149,10 @@ impl Segment {
     /// Replaces the message of the violation at a place.
     pub(super) fn set_message(&mut self, place: u32, message: &str) {
         let Some(violation) = self.violations.get_mut(place as usize) else { return };
-        violation.message = TextId(narrow(self.ends.len()));
+        let Some(finding) = self.findings.get(violation.finding.0 as usize) else { return };
+        let finding = Finding { message: TextId(narrow(self.ends.len())), ..finding.clone() };
+        violation.finding = FindingId(narrow(self.findings.len()));
+        self.findings.push(finding);
         self.text.push_str(message);
         self.ends.push(narrow(self.text.len()));
     }
@@ -142,19 +173,45 @@ impl Segment {
     }
 }
 
+/// The content of a finding, by which equal ones are found.
+#[derive(PartialEq, Eq, Hash)]
+struct FindingKey<'t> {
+    container: Option<&'t str>,
+    path: &'t str,
+    message: &'t str,
+    rule: RuleId,
+    severity: Severity,
+    count: u8,
+}
+
+impl<'t> FindingKey<'t> {
+    fn of(violation: &'t Violation) -> Self {
+        Self {
+            container: violation.container.as_deref(),
+            path: &violation.path,
+            message: &violation.message,
+            rule: violation.rule,
+            severity: violation.severity,
+            count: u8::try_from(violation.count).unwrap_or(u8::MAX),
+        }
+    }
+}
+
 /// A segment that is being filled.
 #[derive(Debug, Default)]
 pub(super) struct OpenSegment {
     segment: Segment,
     /// The texts that are stored, found by their hash. The texts themselves are only in the segment.
     ids: HashTable<TextId>,
+    /// The findings that are stored, found by their hash.
+    findings: HashTable<FindingId>,
     hasher: DefaultHashBuilder,
 }
 
 impl OpenSegment {
     /// Stores a text, unless it is there already.
     pub(super) fn text(&mut self, text: &str) -> TextId {
-        let Self { segment, ids, hasher } = self;
+        let Self { segment, ids, hasher, .. } = self;
         let hash = hasher.hash_one(text);
         if let Some(id) = ids.find(hash, |id| segment.required(*id) == text) {
             return *id;
@@ -166,19 +223,41 @@ impl OpenSegment {
         id
     }
 
+    /// Stores a finding, unless it is there already.
+    pub(super) fn finding(&mut self, violation: &Violation) -> FindingId {
+        let key = FindingKey::of(violation);
+        let hash = self.hasher.hash_one(&key);
+        if let Some(id) = self.findings.find(hash, |id| self.segment.key(*id).as_ref() == Some(&key)) {
+            return *id;
+        }
+        let finding = Finding {
+            container: key.container.map_or(TextId::NONE, |container| self.text(container)),
+            path: self.text(key.path),
+            message: self.text(key.message),
+            rule: u16::try_from(place(violation.rule)).unwrap_or(u16::MAX),
+            severity: key.severity,
+            count: key.count,
+        };
+        let Self { segment, findings, hasher, .. } = self;
+        let id = FindingId(narrow(segment.findings.len()));
+        segment.findings.push(finding);
+        findings.insert_unique(hash, id, |id| segment.key(*id).map_or(0, |key| hasher.hash_one(key)));
+        id
+    }
+
     /// Returns the place of the next violation.
     pub(super) fn next_violation(&self) -> u32 {
         narrow(self.segment.violations.len())
     }
 
-    /// Adds an object with its violations.
-    pub(super) fn push(
-        &mut self,
-        object: StoredObject,
-        violations: impl IntoIterator<Item = StoredViolation>,
-    ) {
+    /// Adds an object, whose violations follow.
+    pub(super) fn push_object(&mut self, object: StoredObject) {
         self.segment.objects.push(object);
-        self.segment.violations.extend(violations);
+    }
+
+    /// Adds a violation of the last object.
+    pub(super) fn push(&mut self, violation: StoredViolation) {
+        self.segment.violations.push(violation);
     }
 
     /// Returns the bytes of text.
@@ -196,6 +275,7 @@ impl OpenSegment {
         let mut segment = self.segment;
         segment.text.shrink_to_fit();
         segment.ends.shrink_to_fit();
+        segment.findings.shrink_to_fit();
         segment.objects.shrink_to_fit();
         segment.violations.shrink_to_fit();
         segment

@@ -9,9 +9,9 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::segment::{OpenSegment, Segment, StoredLine, StoredObject, StoredViolation, TextId};
+use super::segment::{Finding, OpenSegment, Segment, StoredLine, StoredObject, StoredViolation, TextId};
 use crate::inventory::Identity;
-use crate::rules::{RuleId, Severity, Violation, at, place};
+use crate::rules::{RuleId, Severity, Violation, at};
 use crate::workload::{Owner, Workload, WorkloadKey};
 
 /// The place of an object in the input.
@@ -239,22 +239,12 @@ impl ViolationList {
             kind: open.text(kind),
             is_certain,
         };
-        let violations: Vec<_> = violations
-            .iter()
-            .map(|violation| StoredViolation {
-                container: violation
-                    .container
-                    .as_deref()
-                    .map_or(TextId::NONE, |container| open.text(container)),
-                path: open.text(&violation.path),
-                message: open.text(&violation.message),
-                rule: u16::try_from(place(violation.rule)).unwrap_or(u16::MAX),
-                severity: violation.severity,
-                count: u8::try_from(violation.count).unwrap_or(u8::MAX),
-                line: origin.map_or(StoredLine::NONE, |origin| origin.line_of(&violation.path)),
-            })
-            .collect();
-        open.push(object, violations);
+        open.push_object(object);
+        for violation in violations {
+            let finding = open.finding(violation);
+            let line = origin.map_or(StoredLine::NONE, |origin| origin.line_of(&violation.path));
+            open.push(StoredViolation { finding, line });
+        }
         if open.size() > SEGMENT {
             self.close();
         }
@@ -324,7 +314,7 @@ impl ViolationList {
     ///
     /// `find` gets these violations, with the line of the object, and returns the line of each field that it finds.
     pub fn find_lines(&mut self, find: impl FnOnce(&[ViolationRow<'_>]) -> Vec<Option<usize>>) {
-        let without_line = |violation: &StoredViolation| violation.line.is_of_object();
+        let without_line = |violation: &StoredViolation, _: &Finding| violation.line.is_of_object();
         let (rows, places): (Vec<_>, Vec<_>) =
             self.order.iter().flat_map(|object| self.rows(*object, without_line)).unzip();
         if rows.is_empty() {
@@ -355,7 +345,8 @@ impl ViolationList {
     /// Iterates over the violations in their order, each with its segment and its place there.
     fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
         let same = |a: &(u32, u32), b: &(u32, u32)| self.is_same(*a, *b);
-        let severities = Severity::ALL.into_iter().rev();
+        let found = self.order.iter().fold(0, |bits, object| bits | self.object(*object).1.severities);
+        let severities = Severity::ALL.into_iter().rev().filter(move |severity| found & bit(*severity) != 0);
         severities.flat_map(move |severity| {
             self.order.chunk_by(same).flat_map(move |objects| {
                 let mut found: Vec<_> =
@@ -369,30 +360,31 @@ impl ViolationList {
     fn of_severity(&self, object: (u32, u32), severity: Severity) -> impl Iterator<Item = Placed<'_>> {
         let has_some = self.object(object).1.severities & bit(severity) != 0;
         let object = has_some.then_some(object).into_iter();
-        object.flat_map(move |object| self.rows(object, move |violation| violation.severity == severity))
+        object.flat_map(move |object| self.rows(object, move |_, finding| finding.severity == severity))
     }
 
     /// Iterates over the violations of an object for which `is_wanted` is true.
     fn rows(
         &self,
         (index, object): (u32, u32),
-        is_wanted: impl Fn(&StoredViolation) -> bool,
+        is_wanted: impl Fn(&StoredViolation, &Finding) -> bool,
     ) -> impl Iterator<Item = Placed<'_>> {
         let (segment, stored) = self.object((index, object));
         let violations = (stored.first..).zip(segment.violations_of(object as usize));
-        violations.filter(move |(_, violation)| is_wanted(violation)).filter_map(move |(place, violation)| {
+        violations.filter_map(move |(place, violation)| {
+            let finding = segment.finding(violation).filter(|finding| is_wanted(violation, finding))?;
             let source = segment.text(stored.source);
             let row = ViolationRow {
                 namespace: segment.required(stored.namespace),
                 kind: segment.required(stored.kind),
                 name: segment.required(stored.name),
                 owner: segment.text(stored.owner),
-                container: segment.text(violation.container),
-                rule: at(usize::from(violation.rule))?.id,
-                severity: violation.severity,
-                count: violation.count,
-                message: segment.required(violation.message),
-                path: segment.required(violation.path),
+                container: segment.text(finding.container),
+                rule: at(usize::from(finding.rule))?.id,
+                severity: finding.severity,
+                count: finding.count,
+                message: segment.required(finding.message),
+                path: segment.required(finding.path),
                 source: source.map(|source| SourceLine { source, line: violation.line.number() }),
             };
             Some((row, (index, place)))
@@ -412,6 +404,14 @@ impl ViolationList {
 
     /// Returns true if two objects have the same namespace, name and kind.
     fn is_same(&self, a: (u32, u32), b: (u32, u32)) -> bool {
+        if a.0 == b.0 {
+            // A segment has each text once.
+            let texts = |object| {
+                let (_, stored) = self.object(object);
+                (stored.namespace, stored.name, stored.kind)
+            };
+            return texts(a) == texts(b);
+        }
         let namespace = |object| {
             let (segment, stored) = self.object(object);
             segment.required(stored.namespace)

@@ -1,58 +1,27 @@
 //! The collection of facts, in any order and in parts.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
-use super::{Closed, Identity, Known, PodGroup, PodShape, Related, Standing, TemplateFacts};
+use super::pod_groups::{Alike, PodGroups};
+use super::pod_list::PodList;
+use super::{Closed, Identity, Known, NewObject, PodGroup, PodShape, Related, Standing, TemplateFacts};
 use crate::workload::{Kind, Kinds, Labels, ObjectKind, TypeMeta, Workload, WorkloadKind};
-
-/// Pods by namespace and name.
-pub(super) type Pods = HashMap<(Arc<str>, Arc<str>), (Identity, Arc<PodShape>)>;
 
 /// The facts that relations between some kinds need.
 #[derive(Debug, Default)]
 pub struct Facts {
     kinds: Kinds,
-    /// Pods with a controller, by what they have in common. The value is the first of them by name, and the
-    /// time of the youngest.
-    pub(super) managed: HashMap<Managed, (Identity, Option<Timestamp>)>,
-    /// Templates, and pods without a controller.
-    pub(super) groups: Vec<PodGroup>,
+    /// The pods and templates.
+    pub(super) pods: PodGroups,
     /// The pods by namespace and name, if a rule reads their use of resources.
-    pub(super) pods: Pods,
+    pub(super) by_name: PodList,
     pub(super) known: BTreeMap<Kind, Vec<Known>>,
     /// The namespaces with pods whose controller is of an unknown kind.
     pub(super) foreign_pods: HashSet<Arc<str>>,
     /// True if the input has a custom resource whose controller may make pods.
     pub(super) has_makers: bool,
     pub(super) closed: Closed,
-    labels: Shared<Labels<'static>>,
-    shapes: Shared<PodShape>,
-    texts: HashSet<Arc<str>>,
-}
-
-/// The properties that all pods of a controller share.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Managed {
-    pub(super) namespace: Arc<str>,
-    pub(super) owner: Arc<str>,
-    pub(super) labels: Arc<Labels<'static>>,
-    pub(super) shape: Arc<PodShape>,
-}
-
-/// Equal values that are kept once.
-#[derive(Debug)]
-struct Shared<T> {
-    places: HashMap<Arc<T>, usize>,
-    values: Vec<Arc<T>>,
-}
-
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        Self { places: HashMap::new(), values: Vec::new() }
-    }
 }
 
 /// The API groups whose custom resources make no pods.
@@ -105,42 +74,35 @@ impl Facts {
     }
 
     /// Adds a pod or a template, unless another object stands for it or it has ended.
-    pub fn add_workload(&mut self, workload: &Workload<'_>, mut identity: Identity) {
+    pub fn add_workload(&mut self, workload: &Workload<'_>, object: &NewObject<'_>) {
         if workload.uses_template_of.is_some() || workload.is_managed() || workload.is_terminal() {
             return;
         }
         let none = Labels::default();
-        let labels = workload.labels().unwrap_or(&none);
-        let labels = self.labels(labels);
-        let shape = self.shapes.share(PodShape::of(workload, self.kinds));
+        let labels = self.pods.labels(workload.labels().unwrap_or(&none));
+        let shape = self.pods.shape(&PodShape::of(workload, self.kinds));
         let created =
             workload.metadata.creation_timestamp.filter(|_| self.kinds.contains(Kind::EndpointSlice));
         let controller = workload.metadata.controller().filter(|_| workload.is_pod());
-        let Some(controller) = controller else {
+        let namespace = self.text(object.namespace);
+        let owner = controller.map(|_| self.text(&workload.owner().to_string()));
+        if workload.is_pod() && self.kinds.contains(Kind::PodMetrics) {
+            let source = object.source.map(|(source, _)| self.text(source));
+            self.by_name.add((&namespace, owner.as_ref(), source.as_ref()), object, &shape);
+        }
+        let (Some(controller), Some(owner)) = (controller, owner) else {
             let standing = if workload.is_pod() {
                 Standing::Alone
             } else {
-                Standing::Template(TemplateFacts::of(workload))
+                Standing::Template(TemplateFacts::of(workload).into())
             };
-            if workload.is_pod() && self.kinds.contains(Kind::PodMetrics) {
-                let place = (Arc::clone(&identity.namespace), Arc::clone(&identity.name));
-                add_pod(&mut self.pods, place, (identity.clone(), Arc::clone(&shape)));
-            }
-            self.groups.push(PodGroup { identity, labels, shape, standing, youngest: created });
-            return;
+            let identity = self.identity(object);
+            return self.pods.push(PodGroup { identity, labels, shape, standing, youngest: created });
         };
-        let namespace = Arc::clone(&identity.namespace);
-        if !is_known(&controller.kind) {
+        if !is_known(&controller.kind) && !self.foreign_pods.contains(&namespace) {
             self.foreign_pods.insert(Arc::clone(&namespace));
         }
-        let owner = self.text(&workload.owner().to_string());
-        identity.owner = Some(Arc::clone(&owner));
-        if self.kinds.contains(Kind::PodMetrics) {
-            let place = (Arc::clone(&namespace), Arc::clone(&identity.name));
-            add_pod(&mut self.pods, place, (identity.clone(), Arc::clone(&shape)));
-        }
-        let key = Managed { namespace, owner, labels, shape };
-        add_managed(&mut self.managed, key, (identity, created));
+        self.pods.add_managed(&Alike { namespace, owner, labels, shape }, object, created);
     }
 
     /// Adds an object of another kind.
@@ -160,13 +122,8 @@ impl Facts {
 
     /// Adds the facts of another part.
     pub fn merge(&mut self, part: Self) {
-        for (key, pods) in part.managed {
-            add_managed(&mut self.managed, key, pods);
-        }
-        self.groups.extend(part.groups);
-        for (place, pod) in part.pods {
-            add_pod(&mut self.pods, place, pod);
-        }
+        self.pods.merge(part.pods);
+        self.by_name.merge(part.by_name);
         for (kind, known) in part.known {
             self.known.entry(kind).or_default().extend(known);
         }
@@ -177,64 +134,12 @@ impl Facts {
 
     /// Returns a shared copy of a text.
     pub fn text(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
-        }
-        let shared: Arc<str> = text.into();
-        self.texts.insert(Arc::clone(&shared));
-        shared
+        self.pods.text(text)
     }
 
-    /// Returns a shared copy of labels. It is looked up before anything is copied.
-    fn labels<'a>(&mut self, labels: &Labels<'a>) -> Arc<Labels<'static>> {
-        let places: &HashMap<Arc<Labels<'a>>, usize> = &self.labels.places;
-        let place = places.get(labels).copied();
-        match place.and_then(|place| self.labels.values.get(place)) {
-            Some(known) => Arc::clone(known),
-            None => self.labels.share(labels.to_static()),
-        }
-    }
-}
-
-impl<T: std::hash::Hash + Eq> Shared<T> {
-    fn share(&mut self, value: T) -> Arc<T> {
-        if let Some(known) = self.places.get(&value).and_then(|place| self.values.get(*place)) {
-            return Arc::clone(known);
-        }
-        let shared = Arc::new(value);
-        self.places.insert(Arc::clone(&shared), self.values.len());
-        self.values.push(Arc::clone(&shared));
-        shared
-    }
-}
-
-/// Adds a pod. Files can have several of one name: the first by its source counts, in any order of the input.
-fn add_pod(pods: &mut Pods, place: (Arc<str>, Arc<str>), pod: (Identity, Arc<PodShape>)) {
-    match pods.get_mut(&place) {
-        Some(known) if pod < *known => *known = pod,
-        Some(_) => {}
-        None => {
-            pods.insert(place, pod);
-        }
-    }
-}
-
-fn add_managed(
-    managed: &mut HashMap<Managed, (Identity, Option<Timestamp>)>,
-    key: Managed,
-    (identity, created): (Identity, Option<Timestamp>),
-) {
-    match managed.get_mut(&key) {
-        Some((known, youngest)) => {
-            *youngest = (*youngest).max(created);
-            // A pod that was asked for stands for the others.
-            if (!identity.is_asked, &identity) < (!known.is_asked, &*known) {
-                *known = identity;
-            }
-        }
-        None => {
-            managed.insert(key, (identity, created));
-        }
+    /// Keeps the identity of an object.
+    pub fn identity(&mut self, object: &NewObject<'_>) -> Identity {
+        self.pods.identity(object, None)
     }
 }
 

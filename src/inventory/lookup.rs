@@ -1,10 +1,11 @@
 //! The facts of a whole input, sorted and indexed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use super::facts::Pods;
 use super::pod_index::PodIndex;
+use super::pod_list::PodList;
 use super::{Closed, Facts, Identity, Known, Minimum, PodGroup, PodShape, Standing};
 use crate::workload::{Kind, LabelSelector, Owner, WorkloadKind};
 
@@ -12,8 +13,9 @@ use crate::workload::{Kind, LabelSelector, Owner, WorkloadKind};
 #[derive(Debug)]
 pub struct Inventory {
     groups: Vec<PodGroup>,
-    pods: Pods,
-    index: PodIndex,
+    by_name: PodList,
+    /// The groups by label, once a selector looks for some.
+    index: OnceLock<PodIndex>,
     /// The places of the groups that stand for a workload.
     workloads: Vec<u32>,
     known: BTreeMap<Kind, Vec<Known>>,
@@ -43,23 +45,17 @@ pub enum Selected<'a> {
 impl Inventory {
     /// Sorts and indexes facts.
     pub fn new(facts: Facts) -> Self {
-        let Facts { managed, mut groups, pods, mut known, foreign_pods, has_makers, closed, .. } = facts;
-        groups.extend(managed.into_iter().map(|(key, (identity, youngest))| PodGroup {
-            youngest,
-            identity,
-            labels: key.labels,
-            shape: key.shape,
-            standing: Standing::Managed,
-        }));
+        let Facts { pods, by_name, mut known, foreign_pods, has_makers, closed, .. } = facts;
+        let mut groups = pods.into_groups();
         groups.sort_by(|a, b| a.identity.cmp(&b.identity).then_with(|| a.shape.cmp(&b.shape)));
         for objects in known.values_mut() {
             objects.sort_by(|a, b| a.identity.cmp(&b.identity));
         }
         Self {
-            index: PodIndex::new(&groups),
+            index: OnceLock::new(),
             workloads: workloads(&groups),
             groups,
-            pods,
+            by_name,
             known,
             closed,
             foreign_pods,
@@ -99,14 +95,14 @@ impl Inventory {
         self.closed.everywhere(kind)
     }
 
-    /// Finds a pod by its name, if a rule reads its use of resources.
-    pub fn pod(&self, namespace: &Arc<str>, name: &Arc<str>) -> Option<&(Identity, Arc<PodShape>)> {
-        self.pods.get(&(Arc::clone(namespace), Arc::clone(name)))
+    /// Finds a pod with a limit by its name, if a rule reads its use of resources.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<(Identity, &PodShape<'static>)> {
+        self.by_name.find(namespace, name)
     }
 
-    /// Returns every pod whose use of resources a rule reads.
-    pub fn pods(&self) -> impl Iterator<Item = &(Identity, Arc<PodShape>)> {
-        self.pods.values()
+    /// Returns the number of pods with a limit of memory that the user asked for, if a rule reads their use of resources.
+    pub fn pods_with_memory_limit(&self) -> u64 {
+        self.by_name.with_memory_limit()
     }
 
     /// Returns every group of pods.
@@ -116,8 +112,9 @@ impl Inventory {
 
     /// Returns the namespaces with pods or templates.
     pub fn pod_namespaces(&self) -> Vec<&str> {
-        let mut namespaces: Vec<&str> = self.index.namespaces().map(|name| &**name).collect();
-        namespaces.sort_unstable();
+        // Groups are sorted by namespace.
+        let mut namespaces: Vec<&str> = self.groups.iter().map(|group| &*group.identity.namespace).collect();
+        namespaces.dedup();
         namespaces
     }
 
@@ -140,9 +137,13 @@ impl Inventory {
             .find(|group| group.template().is_some() && group.kind().name() == workload.kind)
     }
 
+    fn index(&self) -> &PodIndex {
+        self.index.get_or_init(|| PodIndex::new(&self.groups))
+    }
+
     /// Returns the groups of pods that a selector matches.
     pub fn matching(&self, namespace: &str, selector: &LabelSelector<'_>) -> Vec<&PodGroup> {
-        let candidates = self.index.candidates(namespace, selector).iter();
+        let candidates = self.index().candidates(namespace, selector).iter();
         let groups = candidates.filter_map(|place| self.groups.get(*place as usize));
         groups.filter(|group| group.matches(selector)).collect()
     }
@@ -179,7 +180,7 @@ impl Inventory {
     /// Returns a selector without the labels that nothing in the namespace carries.
     fn carried(&self, namespace: &str, selector: &LabelSelector<'_>) -> LabelSelector<'static> {
         let mut carried = selector.to_static();
-        let is_carried = |key: &str| self.index.has_key(namespace, key) || PodGroup::is_added(key);
+        let is_carried = |key: &str| self.index().has_key(namespace, key) || PodGroup::is_added(key);
         carried.match_labels.retain(is_carried);
         carried.match_expressions.retain(|requirement| is_carried(&requirement.key));
         carried
@@ -232,6 +233,9 @@ impl Inventory {
             }
             minimums
         });
+        if minimums.is_empty() {
+            return None;
+        }
         let group = kind.api_version().split_once('/').map_or("", |(group, _)| group);
         let target = (namespace.to_owned(), group.to_owned(), kind.name().to_owned(), name.to_owned());
         minimums.get(&target).copied()
@@ -252,10 +256,13 @@ impl Inventory {
     }
 
     fn all_selecting(&self, kind: Kind) -> Vec<Vec<u32>> {
+        if self.all(kind).is_empty() {
+            return Vec::new();
+        }
         let mut selecting = vec![Vec::new(); self.groups.len()];
         for (place, known) in (0..).zip(self.all(kind)) {
             let Some(selector) = selector_of(known) else { continue };
-            for candidate in self.index.candidates(&known.identity.namespace, &selector) {
+            for candidate in self.index().candidates(&known.identity.namespace, &selector) {
                 let candidate = *candidate as usize;
                 if self.groups.get(candidate).is_some_and(|group| group.matches(&selector)) {
                     selecting[candidate].push(place);
@@ -267,18 +274,25 @@ impl Inventory {
 
     /// Returns the place of a group of this inventory.
     fn place(&self, group: &PodGroup) -> Option<usize> {
-        let start = self.groups.partition_point(|other| other.identity < group.identity);
-        (start..self.groups.len()).find(|place| std::ptr::eq(&raw const self.groups[*place], group))
+        let offset = std::ptr::from_ref(group).addr().checked_sub(self.groups.as_ptr().addr())?;
+        let place = offset / size_of::<PodGroup>();
+        self.groups.get(place).filter(|known| std::ptr::eq(*known, group)).map(|_| place)
     }
 }
 
 /// Returns the places of the groups that stand for a workload. Pods with a controller do if its template is missing.
 fn workloads(groups: &[PodGroup]) -> Vec<u32> {
-    let key = |group: &PodGroup| (Arc::clone(&group.identity.namespace), group.workload());
     let is_managed = |group: &PodGroup| group.standing == Standing::Managed;
-    let mut seen: HashSet<_> = groups.iter().filter(|group| !is_managed(group)).map(key).collect();
-    let places = (0..).zip(groups).filter(|(_, group)| !is_managed(group) || seen.insert(key(group)));
+    let mut seen: HashSet<_> = groups.iter().filter(|group| !is_managed(group)).map(workload_key).collect();
+    let places =
+        (0..).zip(groups).filter(|(_, group)| !is_managed(group) || seen.insert(workload_key(group)));
     places.map(|(place, _)| place).collect()
+}
+
+/// Returns the namespace of a group, and its workload as `Kind/name`.
+fn workload_key(group: &PodGroup) -> (&str, Cow<'_, str>) {
+    let owner = group.identity.owner.as_deref().map(Cow::Borrowed);
+    (&group.identity.namespace, owner.unwrap_or_else(|| group.workload().into()))
 }
 
 /// Returns the selector of an object that selects pods; `None` if it selects nothing.

@@ -15,7 +15,7 @@ pub struct PodGroup {
     /// The labels of the pods.
     pub labels: Arc<Labels<'static>>,
     /// The part of their spec that relations read.
-    pub shape: Arc<PodShape>,
+    pub shape: Arc<PodShape<'static>>,
     /// The origin of the pods.
     pub standing: Standing,
     /// The time at which the youngest of the pods was made, if a rule reads it.
@@ -30,7 +30,7 @@ pub enum Standing {
     /// Pods with a controller. The workload is in [`Identity::owner`].
     Managed,
     /// A template, from which a controller makes pods.
-    Template(TemplateFacts),
+    Template(Box<TemplateFacts>),
 }
 
 /// The fields of a workload with a template that relations read.

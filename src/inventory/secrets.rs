@@ -1,5 +1,7 @@
 //! Telling secrets from other values, by their name and by their form.
 
+use std::iter;
+
 /// Words that name a secret, also as plurals.
 const SECRETS: [&str; 6] = ["password", "passwd", "secret", "token", "credential", "apikey"];
 /// Words that name a secret together with a following `key`.
@@ -33,14 +35,19 @@ pub fn is_plaintext_secret(name: &str, value: &str) -> bool {
 
 /// Returns true if a name says that its value is a secret.
 fn is_secret_name(name: &str) -> bool {
-    let words = words(name);
-    let singular = |word: &str| word.strip_suffix('s').unwrap_or(word).to_owned();
-    let is_about = |word: &String| ABOUT.contains(&word.as_str());
-    if words.last().is_none_or(|last| POINTERS.contains(&last.as_str())) || words.iter().any(is_about) {
-        return false;
+    let is_one_of = |word: &str, known: &[&str]| known.iter().any(|one| word.eq_ignore_ascii_case(one));
+    let (mut names_secret, mut before) = (false, "");
+    for word in words(name) {
+        if is_one_of(word, &ABOUT) {
+            return false;
+        }
+        let singular = word.strip_suffix(['s', 'S']).unwrap_or(word);
+        names_secret |= is_one_of(word, &SECRETS)
+            || is_one_of(singular, &SECRETS)
+            || singular.eq_ignore_ascii_case("key") && is_one_of(before, &KEYS);
+        before = word;
     }
-    words.iter().any(|word| SECRETS.contains(&word.as_str()) || SECRETS.contains(&singular(word).as_str()))
-        || words.windows(2).any(|pair| KEYS.contains(&pair[0].as_str()) && singular(&pair[1]) == "key")
+    names_secret && !is_one_of(before, &POINTERS)
 }
 
 /// Returns true if a value can be a secret at all, and is no setting, path, template, URL or reference.
@@ -65,30 +72,34 @@ fn may_be_secret(value: &str) -> bool {
 
 /// Returns true if a value is a secret by its form: a private key, or a token of a known service.
 fn holds_secret(value: &str) -> bool {
-    let is_key = value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----");
-    let is_token = |text: &str| {
-        text.len() >= TOKEN_LENGTH
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-    };
-    is_key || TOKENS.iter().any(|prefix| value.starts_with(prefix) && is_token(value))
+    // Most values are short, and every pod has many of them.
+    if value.len() < TOKEN_LENGTH {
+        return false;
+    }
+    let is_token = || value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    TOKENS.iter().any(|prefix| value.starts_with(prefix)) && is_token()
+        || value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----")
 }
 
 /// Splits a name at underscores, dashes, dots, and where a capital follows a small letter.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_small = false;
-    for c in name.chars() {
-        let is_border = matches!(c, '_' | '-' | '.' | ' ' | '/');
-        if is_border || was_small && c.is_uppercase() {
-            words.push(String::new());
-        }
-        if let (false, Some(word)) = (is_border, words.last_mut()) {
-            word.extend(c.to_lowercase());
-        }
-        was_small = c.is_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    let parts = name.split(['_', '-', '.', ' ', '/']);
+    parts.flat_map(split_at_capitals).filter(|word| !word.is_empty())
+}
+
+fn split_at_capitals(part: &str) -> impl Iterator<Item = &str> {
+    let mut rest = part;
+    iter::from_fn(move || {
+        let mut was_small = false;
+        let border = rest.char_indices().find(|(_, c)| {
+            let is_border = was_small && c.is_uppercase();
+            was_small = c.is_lowercase();
+            is_border
+        });
+        let (word, left) = rest.split_at(border.map_or(rest.len(), |(index, _)| index));
+        rest = left;
+        (!word.is_empty()).then_some(word)
+    })
 }
 
 #[cfg(test)]
@@ -98,12 +109,14 @@ mod tests {
     #[test]
     fn names_are_split_at_borders_and_case() {
         for (name, expected) in [
-            ("DB_PASSWORD", "db password"),
-            ("apiKey", "api key"),
-            ("my-app.tokenFile", "my app token file"),
-            ("TOKENIZER", "tokenizer"),
+            ("DB_PASSWORD", "DB PASSWORD"),
+            ("apiKey", "api Key"),
+            ("my-app.tokenFile", "my app token File"),
+            ("TOKENIZER", "TOKENIZER"),
+            ("--größeÜber__", "größe Über"),
+            ("", ""),
         ] {
-            assert_eq!(words(name).join(" "), expected);
+            assert_eq!(words(name).collect::<Vec<_>>().join(" "), expected);
         }
     }
 }

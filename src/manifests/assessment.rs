@@ -1,7 +1,7 @@
 //! The verdict on a cluster: which modes would work there, and the reason for each that would not. Pure: the answers of
 //! the API server are passed in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -224,7 +224,15 @@ impl Assessment {
         if mode.needs_crds() {
             let is_needed = |name: &str| name != REPORT_CRD || mode == Mode::Reports;
             let unusable = self.crds.iter().filter(|(name, state)| is_needed(name) && !state.is_usable());
-            obstacles.extend(unusable.map(|(name, state)| format!("CRD {name} is {state}")));
+            let unusable: Vec<_> = unusable.collect();
+            for same in unusable.chunk_by(|a, b| a.1 == b.1) {
+                let names: Vec<_> = same.iter().map(|(name, _)| name.as_str()).collect();
+                let state = same[0].1;
+                obstacles.push(match *names {
+                    [name] => format!("CRD {name} is {state}"),
+                    _ => format!("CRDs {} are {state}", names.join(", ")),
+                });
+            }
         }
         obstacles
     }
@@ -234,10 +242,23 @@ impl Assessment {
         self.obstacles(mode).is_empty()
     }
 
-    /// Describes in a sentence if a mode would work, and the obstacles.
-    pub fn verdict(&self, mode: Mode) -> String {
+    /// Describes in a sentence for each mode if it would work, and the obstacles. Advice is given once.
+    pub fn verdicts(&self, modes: &[Mode]) -> Vec<String> {
+        let mut told = BTreeSet::new();
+        let verdict = |mode: &Mode| {
+            let obstacles = self.obstacles(*mode).into_iter().map(|obstacle| {
+                let short = obstacle.split_once(": ").map(|(short, _)| short.to_owned());
+                let is_new = told.insert(obstacle.clone());
+                short.filter(|_| !is_new).unwrap_or(obstacle)
+            });
+            let obstacles: Vec<_> = obstacles.collect();
+            self.verdict(*mode, &obstacles.join("; "))
+        };
+        modes.iter().map(verdict).collect()
+    }
+
+    fn verdict(&self, mode: Mode, obstacles: &str) -> String {
         let place = self.evaluated(mode).map_or("here".to_owned(), |name| format!("in namespace {name}"));
-        let obstacles = self.obstacles(mode).join("; ");
         if obstacles.is_empty() {
             format!("{mode} would work {place}")
         } else if mode == Mode::Analyze && self.places.evaluated.is_none() {
@@ -298,6 +319,23 @@ mod tests {
         assert_eq!(working(&no_patch), ["analyze", "watch", "reconcile", "native", "reports", "webhook"]);
     }
 
+    fn verdict(assessment: &Assessment, mode: Mode) -> String {
+        assessment.verdicts(&[mode]).remove(0)
+    }
+
+    #[test]
+    fn advice_for_a_missing_crd_is_given_once() {
+        let verdicts =
+            assess(everywhere(), CrdState::Missing, |_| false).verdicts(&[Mode::Reconcile, Mode::Webhook]);
+        assert_eq!(
+            verdicts,
+            [
+                "reconcile would not work here: CRD policyauditresults is missing: run `kube-devops crd install`",
+                "webhook would not work here: CRD policyauditresults is missing",
+            ]
+        );
+    }
+
     #[test]
     fn only_reports_need_the_crd_of_reports() {
         let assess = |state| {
@@ -309,7 +347,7 @@ mod tests {
         let without = assess(CrdState::Foreign);
         assert_eq!(working(&without).len(), Mode::ALL.len() - 1);
         assert_eq!(
-            without.verdict(Mode::Reports),
+            verdict(&without, Mode::Reports),
             "reports would not work here: CRD reports.openreports.io is missing: install the CRDs of OpenReports"
         );
     }
@@ -330,17 +368,17 @@ mod tests {
         assert_eq!(working(&shop), ["analyze", "watch", "reconcile", "enforce", "reports"]);
         assert_eq!(working(&bank), Vec::<String>::new());
         assert_eq!(
-            all.verdict(Mode::Analyze),
+            verdict(&all, Mode::Analyze),
             "analyze would be partial at best here: no permission to list pods in the whole cluster; \
              `kube-devops check -n NAME` checks one namespace"
         );
-        assert_eq!(shop.verdict(Mode::Analyze), "analyze would work in namespace shop");
+        assert_eq!(verdict(&shop, Mode::Analyze), "analyze would work in namespace shop");
         assert_eq!(
-            bank.verdict(Mode::Analyze),
+            verdict(&bank, Mode::Analyze),
             "analyze would not work in namespace bank: no permission to list pods in namespace bank"
         );
-        assert_eq!(shop.verdict(Mode::Enforce), "enforce would work in namespace shop");
-        assert!(shop.verdict(Mode::Native).starts_with("native would not work here: no permission to "));
+        assert_eq!(verdict(&shop, Mode::Enforce), "enforce would work in namespace shop");
+        assert!(verdict(&shop, Mode::Native).starts_with("native would not work here: no permission to "));
     }
 
     #[test]
@@ -355,10 +393,10 @@ mod tests {
         let all = ["native", "webhook"];
         assert_eq!(working(&assessment), all, "these evaluate all namespaces");
         assert_eq!(
-            assessment.verdict(Mode::Analyze),
+            verdict(&assessment, Mode::Analyze),
             "analyze would not work in namespace nope: namespace nope was not found"
         );
-        assert_eq!(assessment.verdict(Mode::Webhook), "webhook would work here");
+        assert_eq!(verdict(&assessment, Mode::Webhook), "webhook would work here");
     }
 
     #[test]
@@ -368,9 +406,9 @@ mod tests {
             assert!(!grant.reason.as_deref().unwrap_or_default().is_empty(), "{grant:?}");
         }
         for mode in Mode::ALL {
-            assert!(assessment.verdict(mode).contains(": no permission to "), "{mode}");
+            assert!(verdict(&assessment, mode).contains(": no permission to "), "{mode}");
         }
-        let reconcile = assessment.verdict(Mode::Reconcile);
+        let reconcile = verdict(&assessment, Mode::Reconcile);
         assert!(reconcile.contains("CRD policyauditresults is missing: run `kube-devops crd install`"));
     }
 }

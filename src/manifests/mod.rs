@@ -15,6 +15,7 @@ mod permissions;
 mod registration;
 mod rule_permissions;
 mod self_fence;
+mod uninstall_permissions;
 mod webhook;
 
 pub use admission::{AdmissionSettings, admission_policies};
@@ -29,11 +30,12 @@ pub use namespace_fence::{NAMESPACE_FENCE, namespace_fence};
 pub use native::{BoundPolicy, DENY_POLICY, WARN_POLICY, native_policies};
 pub use permissions::{
     GROUP, LEDGER_KEY, LEDGER_NAME, Mode, OPEN_REPORTS, Permission, PermissionScope, RECONCILE_LEASE,
-    REPORT_CRD, RESOURCES, WATCH_LEASE, WEBHOOK_LEASE, uninstall_permissions,
+    REPORT_CRD, RESOURCES, WATCH_LEASE, WEBHOOK_LEASE,
 };
 pub use registration::{Registration, WebhookCall, resume, suspend, suspended_until};
 pub use rule_permissions::RulePermissions;
 pub use self_fence::{SELF_FENCE, self_fence};
+pub use uninstall_permissions::uninstall_permissions;
 pub use webhook::{
     MUTATING_WEBHOOK_NAME, MUTATING_WEBHOOK_PATH, WEBHOOK_CONFIGURATION, WEBHOOK_NAME, WEBHOOK_PATH,
     WEBHOOK_SECRET, WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, dangers,

@@ -40,8 +40,11 @@ const KINDS: [(&str, &[(&str, &str)]); 3] = [
 
 /// The most containers of an object that is evaluated, and the most volumes and sysctls of its pod.
 const MOST_CONTAINERS: usize = 500;
-/// The most ports and capabilities of all containers of an object that is evaluated.
+/// The most ports and capabilities of all containers of an object that is evaluated, and the most annotations and parts
+/// of topology spread constraints of its pod.
 const MOST_PARTS: usize = 5_000;
+/// The most environment variables of an object that is evaluated, if a rule compares them and one container has them all.
+const MOST_VARIABLES: usize = 500;
 /// The most characters of an image that is evaluated.
 const MOST_CHARACTERS: usize = 1_000;
 /// The most findings of a rule that a message shows.
@@ -97,13 +100,19 @@ pub(super) fn bound(name: &str, actions: &[&str], spec: ValidatingAdmissionPolic
 /// Returns the variables of a policy that reads its rules from an annotation of the Namespace.
 fn variables(annotation: &str) -> Vec<Variable> {
     let (containers, characters) = (MOST_CONTAINERS.to_string(), MOST_CHARACTERS.to_string());
-    let parts = MOST_PARTS.to_string();
-    let limits = [("$containers", &*containers), ("$characters", &*characters), ("$parts", &*parts)];
+    let (parts, pairs) = (MOST_PARTS.to_string(), (MOST_VARIABLES * MOST_VARIABLES).to_string());
+    let limits = [
+        ("$containers", &*containers),
+        ("$characters", &*characters),
+        ("$parts", &*parts),
+        ("$pairs", &*pairs),
+    ];
     let mut variables = vec![
         variable("exempt", cel(include_str!("native/exempt.cel"), &[])),
         variable("until", cel(include_str!("native/until.cel"), &[])),
         variable("says", cel(include_str!("native/says.cel"), &[("$annotation", annotation)])),
         variable("path", cel(include_str!("native/path.cel"), &[])),
+        variable("objects", cel(include_str!("native/objects.cel"), &[])),
         variable("templates", cel(include_str!("native/templates.cel"), &[])),
         variable("small", cel(include_str!("native/small.cel"), &limits)),
         variable("sides", cel(include_str!("native/sides.cel"), &[])),
@@ -148,8 +157,9 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
                         .to_owned(),
                 message: Some(format!(
                     "more than {MOST_CONTAINERS} containers, volumes or sysctls, more than {MOST_PARTS} ports and \
-                     capabilities, or an image of more than {MOST_CHARACTERS} characters: kube-devops can't evaluate the \
-                     object, so split it"
+                     capabilities, annotations or parts of topology spread constraints, too many environment variables \
+                     for duplicate-env-var ({MOST_VARIABLES} in one container), or an image of more than \
+                     {MOST_CHARACTERS} characters: kube-devops can't evaluate the object, so split it"
                 )),
                 reason: Some("Forbidden".to_owned()),
                 ..Validation::default()

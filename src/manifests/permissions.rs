@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::conflict_policy::CONFLICT_POLICY;
 use super::namespace_fence::NAMESPACE_FENCE;
 use super::native::{DENY_POLICY, WARN_POLICY};
-use super::self_fence::SELF_FENCE;
 use super::webhook::{WEBHOOK_CONFIGURATION, WEBHOOK_SECRET};
 
 /// The API group of OpenReports.
@@ -69,12 +68,11 @@ impl Mode {
             Self::Analyze => ANALYZE.to_vec(),
             Self::Watch => [WATCH, &[lease(&[WATCH_LEASE])]].concat(),
             Self::Reconcile => [RECONCILE, &[lease(&[RECONCILE_LEASE])]].concat(),
-            Self::Enforce => [RECONCILE, &[lease(&[RECONCILE_LEASE])], ENFORCE].concat(),
+            Self::Enforce => {
+                [&reconcile_without(&FOLLOW_LIMIT_RANGES), &[lease(&[RECONCILE_LEASE])][..], ENFORCE].concat()
+            }
             Self::Native => {
-                // Native admission does not work without it.
-                let mut reconcile = RECONCILE.to_vec();
-                reconcile.retain(|permission| *permission != FOLLOW_NAMESPACES);
-                [&*reconcile, &[lease(&[RECONCILE_LEASE])], NATIVE].concat()
+                [&reconcile_without(&FOLLOW_NAMESPACES), &[lease(&[RECONCILE_LEASE])][..], NATIVE].concat()
             }
             Self::Reports => [RECONCILE, &[lease(&[RECONCILE_LEASE])], REPORTS].concat(),
             Self::Webhook => [WEBHOOK, &[lease(&[WEBHOOK_LEASE])]].concat(),
@@ -169,7 +167,7 @@ impl Permission {
         Self { required: false, ..self }
     }
 
-    const fn named(self, names: &'static [&'static str]) -> Self {
+    pub(super) const fn named(self, names: &'static [&'static str]) -> Self {
         Self { names, ..self }
     }
 
@@ -178,7 +176,7 @@ impl Permission {
     }
 }
 
-const fn need(
+pub(super) const fn need(
     group: &'static str,
     resource: &'static str,
     verbs: &'static [&'static str],
@@ -189,10 +187,10 @@ const fn need(
 }
 
 const EVENTS: &str = "events.k8s.io";
-const ADMISSION: &str = "admissionregistration.k8s.io";
+pub(super) const ADMISSION: &str = "admissionregistration.k8s.io";
 const GET: &[&str] = &["get"];
-const LIST: &[&str] = &["list"];
-const DELETE: &[&str] = &["delete"];
+pub(super) const LIST: &[&str] = &["list"];
+pub(super) const DELETE: &[&str] = &["delete"];
 const FOLLOW: &[&str] = &["list", "watch"];
 const KEEP: &[&str] = &["get", "create", "update"];
 const REPORT: &[&str] = &["create", "patch"];
@@ -293,8 +291,14 @@ const RECONCILE: &[Permission] = &[
     )
     .optional(),
     FOLLOW_NAMESPACES,
+    FOLLOW_LIMIT_RANGES,
     need(EVENTS, "events", REPORT, EvaluatedNamespaces, "no events about policies and workloads").optional(),
 ];
+
+/// Returns the permissions of the operator without one that a mode requires itself.
+fn reconcile_without(optional: &Permission) -> Vec<Permission> {
+    RECONCILE.iter().filter(|permission| *permission != optional).copied().collect()
+}
 
 /// The permission by which the operator sees the exemptions and the labels of Namespaces.
 const FOLLOW_NAMESPACES: Permission = need(
@@ -303,6 +307,16 @@ const FOLLOW_NAMESPACES: Permission = need(
     FOLLOW,
     Cluster,
     "their annotations exempt nothing, and no cluster policy is in effect",
+)
+.optional();
+
+/// The permission by which the operator sees the requests and limits that new pods get.
+const FOLLOW_LIMIT_RANGES: Permission = need(
+    "",
+    "limitranges",
+    FOLLOW,
+    EvaluatedNamespaces,
+    "the rule missing-resources can't tell about workloads without pods",
 )
 .optional();
 
@@ -345,7 +359,7 @@ const ENFORCE: &[Permission] = &[
         EvaluatedNamespaces,
         "nothing is repaired: an autoscaler might use the resources",
     ),
-    need("", "limitranges", LIST, EvaluatedNamespaces, "nothing is repaired: a LimitRange might supply resources"),
+    need("", "limitranges", FOLLOW, EvaluatedNamespaces, "nothing is repaired: a LimitRange might supply resources"),
     need("", "resourcequotas", LIST, EvaluatedNamespaces, "nothing is repaired: a quota might refuse the pods"),
     need(
         "autoscaling.k8s.io",
@@ -456,46 +470,9 @@ const WEBHOOK: &[Permission] = &[
 
 const NO_DEFAULTS: &str = "new workloads get no defaults, even where a policy has admission.mutate";
 
-const LEFT: &str = "it stays in the cluster";
-
-const UNINSTALL: &[Permission] = &[
-    need(GROUP, "devopspolicies", &["get", "list", "patch"], Cluster, "policies keep their finalizer"),
-    need(
-        GROUP,
-        "clusterdevopspolicies",
-        &["get", "list", "patch"],
-        Cluster,
-        "cluster policies keep their finalizer",
-    ),
-    need("", "namespaces", &["list", "patch"], Cluster, "Namespaces keep their verdict"),
-    need(ADMISSION, "validatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
-    need(ADMISSION, "mutatingwebhookconfigurations", DELETE, Cluster, LEFT).named(&[WEBHOOK_CONFIGURATION]),
-    need(ADMISSION, "validatingadmissionpolicies", DELETE, Cluster, LEFT).named(OUR_POLICIES),
-    need(ADMISSION, "validatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(OUR_POLICIES),
-    need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
-    need(ADMISSION, "mutatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
-    need("", "configmaps", DELETE, OwnNamespace, LEFT).named(&[LEDGER_NAME]),
-    need("coordination.k8s.io", "leases", &["list", "delete"], OwnNamespace, LEFT).named(&[
-        WATCH_LEASE,
-        RECONCILE_LEASE,
-        WEBHOOK_LEASE,
-    ]),
-    need("", "secrets", DELETE, OwnNamespace, LEFT).named(&[WEBHOOK_SECRET]),
-    need("apps", "deployments", &["list", "delete"], OwnNamespace, "--stop does not work"),
-    need("", "pods", LIST, OwnNamespace, "--stop does not work"),
-];
-
-const OUR_POLICIES: &[&str] = &[DENY_POLICY, WARN_POLICY, NAMESPACE_FENCE, SELF_FENCE];
-
-/// Returns the permissions that `uninstall --stop` needs.
-pub fn uninstall_permissions() -> &'static [Permission] {
-    UNINSTALL
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifests::leftovers;
     use std::collections::BTreeSet;
 
     fn verbs(mode: Mode) -> Vec<(String, &'static str)> {
@@ -550,19 +527,6 @@ mod tests {
         ];
         assert_eq!(writes, expected);
         assert!(expected.iter().all(|write| !audit.contains(write)));
-    }
-
-    #[test]
-    fn an_uninstall_may_delete_every_leftover() {
-        for leftover in leftovers("kube-devops") {
-            let plural = format!("{}s", leftover.kind.to_lowercase()).replace("policys", "policies");
-            let may = |permission: &Permission| {
-                permission.resource == plural
-                    && permission.verbs.contains(&"delete")
-                    && permission.names.contains(&&*leftover.name)
-            };
-            assert!(UNINSTALL.iter().any(may), "{leftover:?}");
-        }
     }
 
     #[test]

@@ -57,8 +57,8 @@ fn summary(verdict: &AdmissionVerdict, policy: &str) -> String {
         list(rules.map(|entry| entry.rule))
     };
     let mut parts = Vec::new();
-    parts.extend(of(&verdict.denied).map(|rules| format!("denied: {rules}")));
-    parts.extend(of(&verdict.warned).map(|rules| format!("warned about: {rules}")));
+    parts.extend(of(&verdict.denied).map(|rules| format!("denies: {rules}")));
+    parts.extend(of(&verdict.warned).map(|rules| format!("warns about: {rules}")));
     let mut reasons: Vec<_> = verdict
         .left_out
         .iter()
@@ -109,16 +109,16 @@ mod tests {
         assert_eq!((status, reason), (true, ConditionReason::Native));
         assert_eq!(
             message,
-            "denied: latest-tag; warned about: missing-liveness; not evaluated natively: high-restarts (the rule can't \
-             be said in CEL)"
+            "denies: latest-tag; warns about: missing-liveness; not evaluated natively: high-restarts (CEL can't express \
+             the rule)"
         );
         let (_, _, message) = AdmissionState::Held(verdict.clone()).condition("b").unwrap();
-        assert_eq!(message, "warned about: missing-readiness");
+        assert_eq!(message, "warns about: missing-readiness");
         let suspended = AdmissionState::Suspended(verdict.suspended(), Timestamp::UNIX_EPOCH);
         let (status, reason, message) = suspended.condition("a").unwrap();
         assert_eq!((status, reason), (false, ConditionReason::BreakGlass));
         assert!(
-            message.starts_with("denials are suspended until 1970-01-01T00:00:00Z; warned about: "),
+            message.starts_with("denials are suspended until 1970-01-01T00:00:00Z; warns about: "),
             "{message}"
         );
         assert_eq!(AdmissionState::Off.condition("a"), None);

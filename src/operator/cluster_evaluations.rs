@@ -276,12 +276,12 @@ mod tests {
 
     #[test]
     fn the_state_of_admission_tells_the_namespaces_without_it_first() {
-        let held = (true, ConditionReason::Native, "denied: latest-tag".to_owned());
+        let held = (true, ConditionReason::Native, "denies: latest-tag".to_owned());
         let pending = (false, ConditionReason::Pending, "not written".to_owned());
         let one = summary(&[(&held, 3)].into());
         assert_eq!(one, Some(held.clone()));
         let both = summary(&[(&held, 3), (&pending, 1)].into()).unwrap();
-        let text = "in 1 namespace: not written; in 3 namespaces: denied: latest-tag";
+        let text = "in 1 namespace: not written; in 3 namespaces: denies: latest-tag";
         assert_eq!(both, (false, ConditionReason::Pending, text.to_owned()));
         assert_eq!(summary(&BTreeMap::new()), None);
     }

@@ -196,7 +196,7 @@ impl Operator {
         let (mut custom, mut related) = (WorkloadKinds::default(), Kinds::default());
         for rules in effective {
             custom = custom.union(rules.custom_kinds());
-            related = related.union(rules.reads_in_namespaces());
+            related = related.union(rules.follows());
         }
         self.custom_kinds.send_if_modified(|known| std::mem::replace(known, custom) != custom);
         self.related_kinds.send_if_modified(|known| std::mem::replace(known, related) != related);
@@ -209,7 +209,7 @@ impl Operator {
             None => self.policies.all(),
         };
         let reads = |policy: &CompiledPolicy| {
-            policy.effective.as_ref().is_ok_and(|rules| rules.reads_in_namespaces().contains(kind))
+            policy.effective.as_ref().is_ok_and(|rules| rules.follows().contains(kind))
         };
         let mut inventory = self.inventory();
         for policy in policies.iter().filter(|policy| reads(policy)) {

@@ -81,8 +81,9 @@ pub fn evaluate_inventory(
             analysis.add_namespace(object);
         }
         inventory.objects(namespace).for_each(|object| analysis.add_workload(object, None));
-        let reads_more = !policy.reads_in_namespaces().is_empty();
-        reads_more.then(|| inventory.related.add_to(analysis, namespace))
+        let unread = inventory.related.add_to(analysis, namespace);
+        let reads_more = !policy.reads_in_namespaces().is_empty() || !unread.is_empty();
+        reads_more.then_some(unread)
     })
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::enforcement::harm::Restart;
+use crate::enforcement::harm::{Restart, UnreadyContainer};
 use crate::remediation::PodHealth;
 use crate::workload::WorkloadKind;
 
@@ -78,6 +78,21 @@ struct Condition {
 struct ContainerStatus {
     name: String,
     restart_count: u32,
+    ready: bool,
+    started: Option<bool>,
+    state: Option<State>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct State {
+    running: Option<Running>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Running {
+    started_at: Option<Timestamp>,
 }
 
 /// The relevant parts of a workload.
@@ -177,13 +192,15 @@ impl Health {
 fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
     let ready = pod.status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
     let created = pod.metadata.creation_timestamp.unwrap_or(Timestamp::MIN);
-    let counts: Vec<(String, u32)> = pod
-        .status
-        .container_statuses
-        .into_iter()
-        .flatten()
-        .map(|status| (status.name, status.restart_count))
-        .collect();
+    let (mut counts, mut unready) = (Vec::new(), Vec::new());
+    for ContainerStatus { name, restart_count, ready, started, state } in
+        pod.status.container_statuses.into_iter().flatten()
+    {
+        let running = state.and_then(|state| state.running?.started_at).filter(|_| !ready);
+        let started = started.unwrap_or(false);
+        unready.extend(running.map(|running| UnreadyContainer { name: name.clone(), running, started }));
+        counts.push((name, restart_count));
+    }
     let mut restarts: Vec<Restart> = known.map_or_else(Vec::new, |known| known.restarts.clone());
     restarts.retain(|restart| now.duration_since(restart.at) <= KEPT);
     for (container, count) in &counts {
@@ -204,6 +221,7 @@ fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
         terminating: pod.metadata.deletion_timestamp.is_some(),
         counts,
         restarts,
+        unready,
     }
 }
 
@@ -240,7 +258,8 @@ mod tests {
                 "startTime": at(1),
                 "conditions": [{ "type": "Ready", "status": if ready { "True" } else { "False" },
                     "lastTransitionTime": at(5) }],
-                "containerStatuses": [{ "name": "main", "restartCount": restarts }],
+                "containerStatuses": [{ "name": "main", "restartCount": restarts, "ready": ready, "started": true,
+                    "state": { "running": { "startedAt": at(2) } } }],
             },
         })
         .to_string()
@@ -283,6 +302,13 @@ mod tests {
             (read.started, read.since, read.ready, read.terminating),
             (Some(at(1)), at(5), false, false)
         );
+        let main = UnreadyContainer { name: "main".to_owned(), running: at(2), started: true };
+        assert_eq!(read.unready, [main]);
+        health.apply_pod("n", "a", &pod(0, true), at(10));
+        assert!(health.pod("n", "a").unwrap().unready.is_empty());
+        let waiting = r#"{"status":{"containerStatuses":[{"name":"main","state":{"waiting":{}}}]}}"#;
+        health.apply_pod("n", "a", waiting, at(10));
+        assert!(health.pod("n", "a").unwrap().unready.is_empty(), "it does not run");
         assert!(!health.apply_pod("n", "b", "7", at(10)));
         let null = r#"{"metadata":{"labels":null},"status":{"conditions":null,"containerStatuses":null}}"#;
         health.apply_pod("n", "b", null, at(10));

@@ -102,7 +102,7 @@ pub(super) async fn evaluate(
             Ok(rules) => {
                 let inventory = operator.inventory();
                 if inventory.lacks_raw(&namespace, rules.custom_kinds())
-                    || inventory.related.is_awaited(rules.reads_in_namespaces(), &namespace)
+                    || inventory.related.is_awaited(rules.follows(), &namespace)
                 {
                     return Ok(None);
                 }

@@ -171,15 +171,18 @@ impl RelatedObjects {
 
     /// Adds what the rules of an analysis read in a namespace. A kind that was read is closed there. Returns the others.
     pub fn add_to(&self, analysis: &mut Analysis<'_>, namespace: &str) -> Vec<UnreadKind> {
-        let reads = analysis.policy().reads_in_namespaces();
+        let kinds = analysis.policy().follows();
         let mut unread = Vec::new();
-        for kind in reads.iter() {
+        if kinds.is_empty() {
+            return unread;
+        }
+        for kind in kinds.iter() {
             match self.problem(kind, namespace) {
                 None if kind.is_namespaced() => analysis.close_within(kind, namespace),
                 None => analysis.close(Kinds::of(&[kind])),
                 Some((is_refused, problem)) => {
                     let rules = analysis.policy().rules().iter();
-                    let rules = rules.filter(|enabled| enabled.rule.reads().contains(kind));
+                    let rules = rules.filter(|enabled| enabled.rule.reads_for_templates().contains(kind));
                     let rules: Vec<RuleId> = rules.map(|enabled| enabled.rule.id).collect();
                     for rule in &rules {
                         analysis.miss_for(*rule);
@@ -188,7 +191,7 @@ impl RelatedObjects {
                 }
             }
         }
-        for ((resource, _), object) in self.within(namespace).filter(|((one, _), _)| reads.contains(one.kind))
+        for ((resource, _), object) in self.within(namespace).filter(|((one, _), _)| kinds.contains(one.kind))
         {
             match object {
                 WatchedObject::Related(related) => analysis.add_watched(resource, related),

@@ -158,8 +158,12 @@ impl Sink for ReportSink<'_> {
         }
     }
 
+    fn explains(&self, failure: &WatchFailure) -> bool {
+        failure.error.code() == Some(404)
+    }
+
     fn interrupted(&mut self, failure: &WatchFailure) {
-        if failure.error.code() != Some(404) {
+        if !self.explains(failure) {
             return;
         }
         if let Some(mut known) = self.operator.reports() {

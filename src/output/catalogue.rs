@@ -23,6 +23,9 @@ manifests are all that there will be. On a cluster, `analyze` and `reconcile` kn
 findings in objects of the cluster, such as ClusterRoles: only `analyze` does. `watch`, native admission and `webhook
 serve` do not evaluate these rules.
 
+The fix of a rule is `enforcement` where a policy with enforcement changes live workloads, and `manifest` where one change
+of the manifest always helps; `none` leaves it to the message of the violation.
+
 `kube-devops explain --from TOOL:CHECK` finds the rule that stands for a check of Polaris, kube-score, KubeLinter or
 Popeye.
 ";
@@ -81,8 +84,13 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
         let pods = if rule.is_about_pods() { "; its check of pods by every command" } else { "" };
         writeln!(out, "Evaluated by: {by}{pods}.")?;
     }
-    let fix = rule.fix.as_ref().map(|fix| fix.summary).or(rule.manual_fix);
-    writeln!(out, "Fix: {}.", fix.unwrap_or("none"))?;
+    if rule.is_about_pods() {
+        let native = if rule.expression.is_some() { "yes" } else { "no" };
+        writeln!(out, "Native admission: {native}.")?;
+    }
+    let remedy = rule.remedy();
+    let change = remedy.change().map_or_else(String::new, |change| format!(" ({change})"));
+    writeln!(out, "Fix: {}{change}.", remedy.as_str())?;
     if !rule.peers.is_empty() {
         writeln!(out, "Stands for: {}.", rule.peers.join(", "))?;
     }

@@ -67,7 +67,7 @@ impl Check {
             table(["CRD", "STATE"], rows, out)?;
         }
         writeln!(out)?;
-        self.modes.iter().try_for_each(|mode| out.paragraph(&self.assessment.verdict(*mode)))
+        self.assessment.verdicts(&self.modes).iter().try_for_each(|verdict| out.paragraph(verdict))
     }
 
     fn write_json(&self, out: &mut dyn io::Write) -> io::Result<()> {

@@ -36,11 +36,14 @@ fn write_text(status: &FleetStatus, out: &mut Text<'_>) -> io::Result<()> {
         .map_or_else(|| "Unknown".to_owned(), |score| format!("{score} ({})", score.classification()));
     writeln!(out, "\n{:<19}: {}", "Clusters read", summary.clusters)?;
     writeln!(out, "{:<19}: {}", "Policies", figures.policies)?;
-    writeln!(out, "{:<19}: {}", "Pods under a policy", figures.pods)?;
+    writeln!(out, "{:<19}: {}", "Pods evaluated", figures.pods)?;
     writeln!(out, "{:<19}: {score}", "Health score")?;
     if figures.unevaluated > 0 {
         let policies = count(figures.unevaluated as u64, "policy has", "policies have");
         writeln!(out, "{policies} no score: no operator has evaluated them.")?;
+    }
+    if figures.cluster_policies > 0 && figures.cluster_policies < figures.policies {
+        writeln!(out, "Pods under a cluster policy and a policy of their namespace count for both.")?;
     }
     if summary.partial {
         let failed = count(summary.failed as u64, "cluster", "clusters");
@@ -85,7 +88,7 @@ fn policy(row: &ClusterPolicy) -> [Cell<'_>; 8] {
     let score = figures.score.map(Score::from_value);
     [
         row.cluster.as_str().into(),
-        figures.namespace.as_str().into(),
+        or_dash(Some(&figures.namespace).filter(|namespace| !namespace.is_empty())),
         figures.name.as_str().into(),
         or_dash(figures.mode.as_ref()),
         score.map_or_else(|| "-".into(), colored),

@@ -2,7 +2,11 @@
 
 use std::io::{self, BufWriter, Write};
 
-use crate::governance::Report;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+use serde_json::ser::{Formatter, PrettyFormatter};
+
+use super::json_row;
+use crate::governance::{Report, ViolationList};
 
 /// The bytes that are passed on at once.
 const BUFFER: usize = 1 << 16;
@@ -10,7 +14,66 @@ const BUFFER: usize = 1 << 16;
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     // The serializer writes a few bytes at a time, for which a call of a trait object is too slow.
     let mut out = BufWriter::with_capacity(BUFFER, out);
-    serde_json::to_writer_pretty(&mut out, report)?;
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, ReportFormatter::default());
+    report.serialize_with(Rows(&report.violations), &mut serializer)?;
     writeln!(out)?;
     out.flush()
+}
+
+/// The violations of a report, each of which is serialized as the bytes of its JSON.
+///
+/// Most of a large report are violations, and the serializer would take most of the time for them.
+struct Rows<'r>(&'r ViolationList);
+
+/// The JSON of a value.
+struct Json<'j>(&'j [u8]);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut rows = serializer.serialize_seq(Some(self.0.len()))?;
+        let mut json = Vec::new();
+        for violation in self.0.iter() {
+            json.clear();
+            json_row::append(&violation, &mut json);
+            rows.serialize_element(&Json(&json))?;
+        }
+        rows.end()
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// Formats as [`PrettyFormatter`] does, and takes bytes for JSON.
+#[derive(Default)]
+struct ReportFormatter(PrettyFormatter<'static>);
+
+/// Passes calls on to the formatter within.
+macro_rules! as_pretty {
+    ($($method:ident($($argument:ident: $type:ty)?)),+) => {$(
+        fn $method<W: ?Sized + Write>(&mut self, writer: &mut W $(, $argument: $type)?) -> io::Result<()> {
+            self.0.$method(writer $(, $argument)?)
+        }
+    )+};
+}
+
+impl Formatter for ReportFormatter {
+    as_pretty!(
+        begin_array(),
+        end_array(),
+        begin_array_value(first: bool),
+        end_array_value(),
+        begin_object(),
+        end_object(),
+        begin_object_key(first: bool),
+        begin_object_value(),
+        end_object_value()
+    );
+
+    fn write_byte_array<W: ?Sized + Write>(&mut self, writer: &mut W, json: &[u8]) -> io::Result<()> {
+        writer.write_all(json)
+    }
 }

@@ -33,7 +33,9 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     part("\n", exempt, "- and {}\n", &mut room, out)?;
     let counts = summary.counts.iter().filter(|(_, count)| **count > 0);
     let counts = counts.map(|(rule, count)| format!("| `{rule}` | {count} |\n"));
-    part("\n| Rule | Count |\n|---|---:|\n", counts, "\nAnd {}.\n", &mut room, out)?;
+    let heading = if report.counts_known_findings() { "Count with known findings" } else { "Count" };
+    let heading = format!("\n| Rule | {heading} |\n|---|---:|\n");
+    part(&heading, counts, "\nAnd {}.\n", &mut room, out)?;
     let listed = |error: &ReportError| format!("- {}\n", text(&error.to_string()));
     let errors = report.errors.iter().map(listed);
     part("\n### Could not be read\n\n", errors, "- and {}\n", &mut room, out)?;

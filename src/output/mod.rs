@@ -14,6 +14,7 @@ mod gitlab;
 mod html;
 mod impact;
 mod json;
+mod json_row;
 mod junit;
 mod manifests;
 mod markdown;

@@ -30,7 +30,7 @@ impl DifferenceFormat {
         out: &mut Text<'_>,
     ) -> io::Result<()> {
         match self {
-            Self::Unified => differences.iter().try_for_each(|one| unified(from, to, one, out)),
+            Self::Unified => differences.iter().try_for_each(|one| unified(one, out)),
             Self::Json => {
                 let object = json!({
                     "apiVersion": "kube-devops/v1",
@@ -57,19 +57,11 @@ impl DifferenceFormat {
     }
 }
 
-fn unified(from: &str, to: &str, difference: &PolicyDifference, out: &mut Text<'_>) -> io::Result<()> {
-    let name = match &difference.namespace {
-        Some(namespace) => format!("{namespace}/{}", difference.name),
-        None => difference.name.clone(),
-    };
+fn unified(difference: &PolicyDifference, out: &mut Text<'_>) -> io::Result<()> {
     let [before, after] = difference.specs.each_ref().map(|spec| spec.as_ref().map_or(String::new(), yaml));
-    let header = |side: &str, spec: &Option<Value>| {
-        if spec.is_some() { format!("{side} {name}") } else { "/dev/null".to_owned() }
-    };
-    let [one, other] = &difference.specs;
+    let [one, other] = difference.headers.each_ref().map(|name| name.as_deref().unwrap_or("/dev/null"));
     let diff = TextDiff::from_lines(&before, &after);
-    let diff =
-        diff.unified_diff().context_radius(3).header(&header(from, one), &header(to, other)).to_string();
+    let diff = diff.unified_diff().context_radius(3).header(one, other).to_string();
     for line in diff.lines() {
         let style = match line.bytes().next() {
             Some(b'+') => AnsiColor::Green.on_default(),

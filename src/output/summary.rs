@@ -53,7 +53,7 @@ fn write_unscored(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if report.unscored.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nFindings outside the score")?;
+    heading("Findings outside the score", report, out)?;
     let rows = report.unscored.iter().map(|found| {
         [
             Cell::from(found.rule.id.as_str()),
@@ -116,7 +116,7 @@ fn write_namespaces(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if worst.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nWorst namespaces")?;
+    heading("Worst namespaces", report, out)?;
     let rows = worst.into_iter().map(|namespace| {
         [
             Cell::from(&*namespace.namespace),
@@ -135,8 +135,13 @@ fn write_offenders(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
         return Ok(());
     }
     let rest = report.workloads.offenders() - worst.len();
-    let more = if rest > 0 { format!(" (and {rest} more: -o table)") } else { String::new() };
-    writeln!(out, "\nWorst offenders{more}")?;
+    let more = match rest {
+        0 => String::new(),
+        // Beside a baseline, the table lists new findings only.
+        _ if report.baseline.is_some() => format!(" (and {rest} more)"),
+        _ => format!(" (and {rest} more: -o table)"),
+    };
+    heading(&format!("Worst offenders{more}"), report, out)?;
     let rows = worst.iter().map(|offender| {
         let what: Vec<String> =
             offender.counts.iter().map(|(rule, count)| format!("{rule} x{count}")).collect();
@@ -155,7 +160,7 @@ fn write_costs(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
     if report.costs.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nCheapest fixes first, by penalty per workload")?;
+    heading("Cheapest fixes first, by penalty per workload", report, out)?;
     let rows = report.costs.iter().map(|cost| {
         [
             Cell::from(cost.rule.id.as_str()),
@@ -166,6 +171,12 @@ fn write_costs(report: &Report, out: &mut Text<'_>) -> io::Result<()> {
         ]
     });
     table(["RULE", "COUNT", "WORKLOADS TO EDIT", "PENALTY PER WORKLOAD", "SCORE GAIN"], rows, out)
+}
+
+/// Writes the heading of a table. Beside a baseline, it says that the table counts known findings.
+fn heading(text: &str, report: &Report, out: &mut Text<'_>) -> io::Result<()> {
+    let known = if report.counts_known_findings() { ", known findings included" } else { "" };
+    writeln!(out, "\n{text}{known}")
 }
 
 fn points(half_points: u64) -> String {

@@ -3,12 +3,15 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// Patterns of paths, as in a `.gitignore` of a directory. A pattern with `!` takes paths out again.
 #[derive(Debug, Clone)]
 pub struct PathPatterns {
     root: PathBuf,
+    /// The working directory below the root; `None` if it is elsewhere.
+    here: Option<PathBuf>,
     matcher: Gitignore,
 }
 
@@ -27,6 +30,8 @@ impl PathPatterns {
     /// Compiles the patterns of a directory, which is relative to the working directory.
     pub fn new(directory: &Path, patterns: &[String]) -> Result<Self, PatternError> {
         let root = absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let here = absolute(Path::new("")).ok();
+        let here = here.and_then(|here| here.strip_prefix(&root).ok().map(Path::to_owned));
         let mut builder = GitignoreBuilder::new(&root);
         let mut failed = None;
         for (index, pattern) in patterns.iter().enumerate() {
@@ -36,7 +41,7 @@ impl PathPatterns {
             }
         }
         match (failed, builder.build()) {
-            (None, Ok(matcher)) => Ok(Self { root, matcher }),
+            (None, Ok(matcher)) => Ok(Self { root, here, matcher }),
             (Some(error), _) => Err(error),
             (None, Err(problem)) => {
                 let pattern = patterns.join(", ");
@@ -47,9 +52,29 @@ impl PathPatterns {
 
     /// Returns true if a file, or a directory above it, matches. A file outside the directory never does.
     pub fn has(&self, file: &Path) -> bool {
-        absolute(file).is_ok_and(|file| {
-            file.starts_with(&self.root) && self.matcher.matched_path_or_any_parents(&file, false).is_ignore()
-        })
+        self.matching(file).is_some()
+    }
+
+    /// Returns the pattern that a file, or a directory above it, matches.
+    pub fn matching(&self, file: &Path) -> Option<&str> {
+        let plain = file.strip_prefix(".").unwrap_or(file);
+        // Most paths are plain ones, and the working directory is not asked for again.
+        match &self.here {
+            Some(here) if plain.components().all(|part| matches!(part, Component::Normal(_))) => {
+                if here.as_os_str().is_empty() { self.find(plain) } else { self.find(&here.join(plain)) }
+            }
+            _ => {
+                let file = absolute(file).ok().filter(|file| file.starts_with(&self.root))?;
+                self.find(&file)
+            }
+        }
+    }
+
+    fn find(&self, file: &Path) -> Option<&str> {
+        match self.matcher.matched_path_or_any_parents(file, false) {
+            Match::Ignore(pattern) => Some(pattern.original()),
+            Match::None | Match::Whitelist(_) => None,
+        }
     }
 }
 
@@ -84,6 +109,7 @@ mod tests {
             ("b/keep.gen.yaml", false),
             ("top.yaml", true),
             ("./b/../top.yaml", true),
+            ("./top.yaml", true),
             ("b/top.yaml", false),
             ("a/z.yaml", true),
             ("a/b/c/z.yaml", true),
@@ -91,6 +117,20 @@ mod tests {
         ] {
             assert_eq!(found.has(Path::new(path)), matches, "{path}");
         }
+    }
+
+    #[test]
+    fn patterns_of_a_directory_above_match_from_there() {
+        let here = std::env::current_dir().unwrap();
+        let name = here.file_name().unwrap().to_str().unwrap();
+        let patterns = [format!("/{name}/a.yaml"), "/b.yaml".to_owned()];
+        let found = PathPatterns::new(Path::new(".."), &patterns).unwrap();
+        let matched =
+            ["a.yaml", "./a.yaml", "b.yaml", "../b.yaml", "c/a.yaml"].map(|path| found.has(Path::new(path)));
+        assert_eq!(matched, [true, true, false, true, false]);
+        assert!(found.has(&here.join("a.yaml")));
+        let below = PathPatterns::new(Path::new("src"), &["/a.yaml".to_owned()]).unwrap();
+        assert!(below.has(Path::new("src/a.yaml")) && !below.has(Path::new("a.yaml")));
     }
 
     #[test]

@@ -22,5 +22,5 @@ pub use import::{Import, ImportError, ImportStep, documents, import};
 pub use known::Policies;
 pub use list::list;
 pub use status::{PolicyResource, StatusError, write_status};
-pub use summaries::summaries;
+pub use summaries::{PolicySummaries, summaries};
 pub use watch::follow;

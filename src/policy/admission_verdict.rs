@@ -119,7 +119,7 @@ impl LeftOutReason {
     /// Returns the reason in words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::NoExpression => "the rule can't be said in CEL",
+            Self::NoExpression => "CEL can't express the rule",
             Self::Custom => {
                 "the rule is the policy's own, so it takes a ValidatingAdmissionPolicy of its own"
             }

@@ -6,6 +6,7 @@ use super::bundle_error::BundleError;
 use super::bundle_source::{BundleSource, KIND};
 use super::named_fields::fields_of;
 use super::standard_bundle::StandardBundle;
+use super::suggestion::rule_like;
 use super::{DevOpsPolicySpec, EffectivePolicy, EnforcementMode, PolicyError};
 use crate::rules;
 
@@ -193,8 +194,7 @@ fn manifest(name: &str, spec: &Value) -> Value {
 
 /// Takes a rule out of a spec, wherever it is turned on, and its severity too.
 fn exclude(spec: &mut Value, id: &str) -> Result<(), String> {
-    let rule = rules::find(id)
-        .ok_or_else(|| format!("there is no rule {id:?}; `kube-devops rules` lists them all"))?;
+    let rule = rules::find(id).ok_or_else(|| format!("there is no rule {id:?}{}", rule_like(id)))?;
     let mut was_on = false;
     if let Some(list) = spec.get_mut("rules").and_then(Value::as_array_mut) {
         let count = list.len();

@@ -16,6 +16,15 @@ pub struct PolicySide {
     pub policies: Vec<PolicyDocument>,
     /// True if its only policy is compared with each policy of the other side, as for a bundle.
     pub is_template: bool,
+    /// True for a bundle. Its only policy is named by the side.
+    pub is_bundle: bool,
+}
+
+impl PolicySide {
+    /// Returns the name of a policy of this side, for a header.
+    fn header(&self, policy: &PolicyDocument) -> String {
+        if self.is_bundle { self.name.clone() } else { format!("{} {}", self.name, policy.shown_name()) }
+    }
 }
 
 /// The difference of one policy.
@@ -34,6 +43,9 @@ pub struct PolicyDifference {
     /// The specs of both sides with their defaults; `None` on a side that does not have the policy.
     #[serde(skip)]
     pub specs: [Option<Value>; 2],
+    /// The names of both sides for a header, each with its policy; `None` on a side that does not have the policy.
+    #[serde(skip)]
+    pub headers: [Option<String>; 2],
 }
 
 /// The kind of a difference.
@@ -62,8 +74,11 @@ pub struct FieldDifference {
 
 /// Returns the policies that differ, sorted by namespace and name.
 pub fn differences(from: &PolicySide, to: &PolicySide) -> Vec<PolicyDifference> {
-    let mut found: Vec<_> =
-        pairs(from, to).into_iter().filter_map(|(one, other)| compare(one, other)).collect();
+    let compared = pairs(from, to).into_iter().filter_map(|(one, other)| {
+        let headers = [one.map(|policy| from.header(policy)), other.map(|policy| to.header(policy))];
+        Some(PolicyDifference { headers, ..compare(one, other)? })
+    });
+    let mut found: Vec<_> = compared.collect();
     found.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
     found
 }
@@ -114,6 +129,7 @@ fn compare(from: Option<&PolicyDocument>, to: Option<&PolicyDocument>) -> Option
         change,
         fields,
         specs,
+        headers: [None, None],
     })
 }
 
@@ -194,7 +210,7 @@ mod tests {
                 "spec": spec,
             }))
         });
-        PolicySide { name: "side".to_owned(), policies: policies.collect(), is_template }
+        PolicySide { name: "side".to_owned(), policies: policies.collect(), is_template, is_bundle: false }
     }
 
     fn paths(from: &PolicySide, to: &PolicySide) -> Vec<String> {
@@ -264,7 +280,7 @@ mod tests {
             let metadata = json!({ "name": "p" });
             let object = json!({ "kind": "ClusterDevOpsPolicy", "metadata": metadata, "spec": spec });
             let policies = vec![PolicyDocument::from_object(&object)];
-            PolicySide { name: "side".to_owned(), policies, is_template: false }
+            PolicySide { name: "side".to_owned(), policies, is_template: false, is_bundle: false }
         };
         let label = "cluster/p spec.namespaceSelector.matchLabels.team: \"a\" \"b\"";
         assert_eq!(paths(&cluster("a", 3), &cluster("b", 3)), [label]);

@@ -10,9 +10,10 @@ use super::named_values::{Given, NAMED_VALUES, NamedValue};
 use super::schema::{REQUESTS_AND_LIMITS, above_limit, by_parameter, foreign_parameter, turned_on_twice};
 use super::selection::{SelectionError, select};
 use super::severity_overrides::overridden_twice;
+use super::suggestion::rule_like;
 use super::{Amount, DefaultResources, DevOpsPolicySpec, ExemptionLevel};
-use crate::rules::{self, Check, MISSING_RESOURCES, Parameters, RULES, Rule, RuleId, Severity, Value};
-use crate::workload::{Fields, Kind, Kinds, Quantity, WorkloadKinds};
+use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
+use crate::workload::{Fields, Kinds, Quantity, WorkloadKinds};
 
 /// The enabled rules of a policy.
 #[derive(Debug, Clone)]
@@ -43,7 +44,7 @@ pub struct EnabledRule {
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// No rule has this id.
-    #[error("spec.rules[{index}].id: there is no rule {id:?}; `kube-devops rules` lists them all")]
+    #[error("spec.rules[{index}].id: there is no rule {id:?}{}", rule_like(id))]
     UnknownRule {
         /// The place in `spec.rules`.
         index: usize,
@@ -249,15 +250,14 @@ impl EffectivePolicy {
 
     /// Returns the fields of manifests that the enabled rules read. What supplies values to new pods is among them.
     pub fn fields_of_manifests(&self) -> Fields {
-        let supplies = if self.get(MISSING_RESOURCES.id).is_some() {
-            Kinds::of(&[Kind::LimitRange])
-        } else {
-            Kinds::default()
-        };
+        let kinds = self
+            .rules
+            .iter()
+            .fold(self.reads(), |kinds, enabled| kinds.union(enabled.rule.reads_for_templates()));
         match self.fields() {
-            Fields::Raw(kinds, raw) => Fields::Raw(kinds.union(supplies), raw),
-            fields if supplies.is_empty() => fields,
-            _ => Fields::With(self.reads().union(supplies)),
+            Fields::Raw(_, raw) => Fields::Raw(kinds, raw),
+            fields if kinds.is_empty() => fields,
+            _ => Fields::With(kinds),
         }
     }
 
@@ -270,6 +270,12 @@ impl EffectivePolicy {
     pub fn reads_in_namespaces(&self) -> Kinds {
         let rules = self.rules.iter().filter(|enabled| enabled.rule.is_about_namespaces());
         rules.fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads()))
+    }
+
+    /// Returns the kinds that the operator follows for the enabled rules of the registry.
+    pub fn follows(&self) -> Kinds {
+        let rules = self.rules.iter().filter(|enabled| enabled.rule.is_about_namespaces());
+        rules.fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads_for_templates()))
     }
 
     /// Returns the kinds that the enabled rules about relations read.
@@ -400,7 +406,7 @@ fn check_parameter(rule: &Rule, name: &str, value: &Value) -> Result<(), String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{HIGH_RESTARTS, LATEST_TAG, PENDING};
+    use crate::rules::{HIGH_RESTARTS, LATEST_TAG, MISSING_RESOURCES, PENDING};
 
     fn policy(yaml: &str) -> Result<EffectivePolicy, PolicyError> {
         EffectivePolicy::from_spec(&yaml_serde::from_str(yaml).unwrap())
@@ -474,6 +480,10 @@ mod tests {
         assert_eq!(
             error("rules: [{id: nope}]"),
             "spec.rules[0].id: there is no rule \"nope\"; `kube-devops rules` lists them all"
+        );
+        assert_eq!(
+            error("rules: [{id: pendign}]"),
+            "spec.rules[0].id: there is no rule \"pendign\"; did you mean \"pending\"?"
         );
         assert_eq!(
             error("{forbidLatestTag: true, rules: [{id: latest-tag}]}"),

@@ -31,6 +31,7 @@ mod selection;
 mod severity_overrides;
 mod skip_reason;
 mod standard_bundle;
+mod suggestion;
 
 pub use admission_verdict::{
     ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
@@ -63,6 +64,7 @@ pub use namespaces::{NAMED_SYSTEM_NAMESPACES, SystemNamespaces};
 pub use policy_audit_result::{AuditedViolation, PolicyAuditResult, PolicyAuditResultSpec, SuggestedFix};
 pub use policy_summary::PolicySummary;
 pub use remediation_reason::RemediationReason;
-pub use selection::SelectionError;
+pub use selection::{SelectionError, rule_names};
 pub use severity_overrides::SeverityOverrides;
 pub use skip_reason::SkipReason;
+pub use suggestion::similar;

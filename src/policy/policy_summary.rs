@@ -6,9 +6,9 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicySummary {
-    /// The namespace of the policy.
+    /// The namespace of the policy; empty for a cluster policy.
     pub namespace: String,
-    /// The name of the policy.
+    /// The name of the policy; for a cluster policy, `cluster/` and its name.
     pub name: String,
     /// The mode: audit or enforce.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,4 +19,7 @@ pub struct PolicySummary {
     pub violations: Option<u64>,
     /// The number of evaluated pods.
     pub pods: Option<u64>,
+    /// The number of namespaces in which a cluster policy is in effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<u64>,
 }

@@ -65,7 +65,7 @@ pub enum RemediationReason {
     PortGone,
     /// The patch was withdrawn because its policy was deleted.
     Reverted,
-    /// Another client removed the fields, for example with undo.
+    /// `kube-devops undo` or another client removed the fields; the message says which.
     TakenOut,
     /// A reason that this version does not know.
     #[serde(other)]

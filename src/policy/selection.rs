@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::suggestion::similar;
 use crate::rules::{self, Category, RULES, Rule};
 
 /// A named set of rules.
@@ -21,11 +22,7 @@ const SETS: [Set; 3] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// A name is neither a rule, a set nor a category.
-    #[error(
-        "there is no rule {name:?}: name default, recommended or all, the id of a rule (kube-devops rules lists them), \
-         or a category ({})",
-        Category::ALL.map(Category::as_str).join(", ")
-    )]
+    #[error("there is no rule {name:?}{}", way_out(name))]
     Unknown {
         /// The name.
         name: String,
@@ -58,6 +55,23 @@ pub(super) fn select(text: &str) -> Result<BTreeSet<usize>, SelectionError> {
         }
     }
     if chosen.is_empty() { Err(SelectionError::Empty(text.to_owned())) } else { Ok(chosen) }
+}
+
+/// Iterates over the names that choose rules: of sets, categories and rules.
+pub fn rule_names() -> impl Iterator<Item = &'static str> {
+    let sets = SETS.iter().map(|set| set.name);
+    sets.chain(Category::ALL.map(Category::as_str)).chain(RULES.iter().map(|rule| rule.id.as_str()))
+}
+
+/// Returns the end of a message about an unknown name: the most similar one, or all kinds of names.
+fn way_out(name: &str) -> String {
+    match similar(name, rule_names()) {
+        Some(best) => format!("; did you mean {best:?}?"),
+        None => format!(
+            ": name default, recommended or all, the id of a rule (kube-devops rules lists them), or a category ({})",
+            Category::ALL.map(Category::as_str).join(", ")
+        ),
+    }
 }
 
 /// Returns the places of the rules that a name stands for; `None` for an unknown name.
@@ -108,9 +122,9 @@ mod tests {
     #[test]
     fn an_unknown_name_and_an_empty_choice_are_refused() {
         let error = |text| select(text).unwrap_err().to_string();
-        assert!(
-            error("recomended").starts_with("there is no rule \"recomended\": name default, recommended or")
-        );
+        assert_eq!(error("recomended"), "there is no rule \"recomended\"; did you mean \"recommended\"?");
+        assert_eq!(error("all,-latest-tga"), "there is no rule \"latest-tga\"; did you mean \"latest-tag\"?");
+        assert!(error("xyz").starts_with("there is no rule \"xyz\": name default, recommended or all"));
         assert_eq!(error("pending,-pending"), "\"pending,-pending\" chooses no rule: name at least one");
         assert_eq!(error(" , "), "\" , \" chooses no rule: name at least one");
     }

@@ -111,7 +111,9 @@ fn is_direct(server: &Uri, no_proxy: &str) -> bool {
             (name, Some(_)) if name.contains(':') && !name.ends_with(']') => (&*entry, None),
             split => split,
         };
-        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        // Go takes brackets for a part of the host unless a port follows them.
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).filter(|_| only.is_some());
+        let bare = bare.unwrap_or(name);
         let covers = match (address, bare.parse::<IpAddr>()) {
             (Some(address), Ok(covered)) => address == covered.to_canonical(),
             (None, Err(_)) => is_within(&host, bare),

@@ -9,6 +9,7 @@ use super::evidence::{can_tell_new_pods, pods};
 use crate::cluster::Cluster;
 use crate::enforcement::{
     EnforcingPolicy, Ineligible, Note, Plan, Subject, Surroundings, Terms, ineligible, plan_within, records,
+    usual_restarts,
 };
 use crate::policy::{CompiledPolicy, RemediationSpec, SkipReason};
 
@@ -30,8 +31,13 @@ pub(super) struct Inquiry<'a> {
 /// The decision about a workload.
 #[derive(Debug)]
 pub(super) enum Appraisal {
-    /// It may be patched with this plan.
-    Ready(Plan),
+    /// It may be patched.
+    Ready {
+        /// The fields to set.
+        plan: Plan,
+        /// The restarts of its containers within an hour, before the patch; `None` if unknown.
+        usual_restarts: Option<i32>,
+    },
     /// It is skipped.
     Skipped {
         /// The reason.
@@ -98,7 +104,7 @@ pub(super) async fn appraise(
     if let Some(found) = ineligible(subject, &pods, remediation, claims, now) {
         return Ok(skipped(found.reason(), found.to_string(), found.passing()));
     }
-    Ok(Appraisal::Ready(plan))
+    Ok(Appraisal::Ready { plan, usual_restarts: usual_restarts(&pods) })
 }
 
 fn skipped(reason: SkipReason, message: String, passing: bool) -> Appraisal {

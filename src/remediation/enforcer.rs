@@ -33,9 +33,12 @@ const REFUSED: SignedDuration = SignedDuration::from_secs(30);
 /// Time for which the failed patch of a deleted workload is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The message of a record whose fields were removed by others.
+/// The message of a record whose fields another client removed.
 pub(super) const TAKEN_OUT: &str =
-    "the fields were removed, by undo or by another client: they are not set again until the policy changes";
+    "another client removed the fields: they are not set again until the policy changes";
+/// The message of a record whose fields `kube-devops undo` removed.
+const UNDONE: &str =
+    "the patch was undone by kube-devops undo: its fields are not set again until the policy changes";
 
 /// The enforcement of one policy.
 pub struct Enforcer<'r> {
@@ -114,8 +117,7 @@ impl<'r> Enforcer<'r> {
         RemediationError::unless_refused(self.notice_lost_ports().await)?;
         RemediationError::unless_refused(self.notice_taken_out().await)?;
         RemediationError::unless_refused(self.carry_over().await)?;
-        let limits = self.notice_low_limits().await?;
-        let mut next = [limits, self.notice_harm().await?].into_iter().flatten().min();
+        let mut next = self.notice_harm().await?;
         for record in &self.records() {
             if let Some(again) = self.go_on_noted(record).await {
                 next = [next, again?].into_iter().flatten().min();
@@ -397,6 +399,8 @@ impl<'r> Enforcer<'r> {
             Some(ours) => (ours, reason, message),
             None => (record.clone(), RemediationReason::TakenOut, TAKEN_OUT),
         };
+        let is_undone = reason == RemediationReason::TakenOut && records::is_undone(&record, &subject);
+        let message = if is_undone { UNDONE } else { message };
         let record = in_phase(&record, RemediationPhase::Withdrawing, reason, message, self.now());
         let record = records::backing_off(record, self.now());
         if !self.record_if_taken(record.clone()).await? {

@@ -12,10 +12,10 @@ use super::error::RemediationError;
 use super::harm_evidence::{events, pod_events, steady_nodes};
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
-    Course, Harm, Knowledge, PodSeen, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
-    next_look, troubles,
+    Course, Harm, Knowledge, PodSeen, Restart, Trial, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
+    in_turn, next_look, troubles,
 };
-use crate::enforcement::records::{self, has_patches, is_under_way};
+use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
 use crate::enforcement::{KINDS, Subject};
 use crate::policy::{Remediation, RemediationReason};
 use crate::workload::{Workload, WorkloadKind, WorkloadRef};
@@ -42,7 +42,8 @@ impl Enforcer<'_> {
         let Some(survey) = self.survey_harm() else { return Ok(None) };
         let mut next = survey.next;
         let mut incident = None;
-        for (record, trouble, seen) in &survey.suspects {
+        for (record, trouble, seen) in in_turn(&survey.suspects, |(_, of, _)| &of.workload, LOOK, self.now())
+        {
             if let Some(again) = self.remediator.looked_at(&trouble.workload, LOOK) {
                 next = [next, Some(again)].into_iter().flatten().min();
                 continue;
@@ -125,18 +126,22 @@ impl Enforcer<'_> {
             return Ok(None);
         }
         let workload = &trouble.workload;
+        let steady = steady_nodes(cluster, trouble, self.now()).await?;
         let events = match trouble.kind {
+            TroubleKind::OutOfMemory => Vec::new(),
             TroubleKind::Refused => {
                 events(cluster, &workload.namespace, &workload.kind, &workload.name).await?
             }
-            _ => pod_events(cluster, trouble).await?,
+            _ => pod_events(cluster, trouble, &steady).await?,
         };
+        let verified = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let known = Knowledge {
             owned,
             events,
-            steady: steady_nodes(cluster, trouble, self.now()).await?,
+            steady,
             usual_restarts: record.usual_restarts.and_then(|count| u32::try_from(count).ok()),
-            others_restart: seen.pods.iter().any(|pod| !pod.patched && !pod.restarts.is_empty()),
+            pods: seen.pods.clone(),
+            others_changed: subject.others_changed_template(record.generation, verified),
             refusal: refusal(&subject),
         };
         Ok(find_harm(trouble, &known, self.now()).map(|harm| (harm, subject)))
@@ -166,7 +171,9 @@ impl Enforcer<'_> {
                     survey.next = [survey.next, next].into_iter().flatten().min();
                 }
                 for trouble in troubles(&seen, seen_since, now) {
-                    if let Some(record) = record.filter(|_| trouble.suspicious) {
+                    let suspect = record
+                        .filter(|of| trouble.suspicious && may_be_ours(&trouble, &seen, of, &*workloads));
+                    if let Some(record) = suspect {
                         survey.suspects.push((record.clone(), trouble.clone(), seen.clone()));
                     }
                     survey.all.push(trouble);
@@ -205,9 +212,36 @@ fn pod_seen(workloads: &dyn WorkloadSource, namespace: &str, pod: &Workload<'_>)
         ready: health.ready,
         since: health.since,
         restarts: health.restarts.clone(),
+        unready: health.unready.clone(),
+        out_of_memory: out_of_memory(pod),
         terminating: health.terminating,
         patched: false,
     })
+}
+
+/// Returns false for a container that ran out of memory under a limit that is not ours: no request is sent about it, and
+/// its status shows that end for a long time.
+fn may_be_ours(
+    trouble: &Trouble,
+    seen: &WorkloadSeen,
+    record: &Remediation,
+    workloads: &dyn WorkloadSource,
+) -> bool {
+    if trouble.kind != TroubleKind::OutOfMemory {
+        return true;
+    }
+    let trace =
+        kind_of(record).and_then(|kind| workloads.trace(kind, &seen.workload.namespace, &record.name));
+    let mut pods = seen.pods.iter().filter(|pod| trouble.pods.contains_key(&pod.name));
+    trace.is_some_and(|trace| pods.any(|pod| pod.ran_out_of_memory(&trace.owned)))
+}
+
+/// Returns the containers of a pod whose last end was for want of memory.
+fn out_of_memory(pod: &Workload<'_>) -> Vec<Restart> {
+    let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
+    let ends = statuses
+        .filter_map(|status| Some(Restart { container: status.name.to_string(), at: status.oom_killed? }));
+    ends.collect()
 }
 
 /// Marks the pods that have the fields of a record.
@@ -217,26 +251,6 @@ fn mark_patched(workloads: &dyn WorkloadSource, seen: &mut WorkloadSeen, record:
     for pod in &mut seen.pods {
         let object = workloads.get(WorkloadKind::Pod, &namespace, &pod.name);
         pod.patched = object.is_some_and(|object| has_all(object, &fields));
-    }
-}
-
-impl Enforcer<'_> {
-    /// Returns the usual restarts per hour of a container in a workload's pods, as observed before a patch.
-    pub(super) fn usual_restarts(&self, subject: &Subject) -> Option<i32> {
-        let kind = subject.kind().name();
-        let now = self.now();
-        let workloads = self.remediator.workloads();
-        let pods = workloads.objects(&self.namespace).filter(|object| {
-            let manager = object.manager();
-            object.is_pod() && manager.kind == kind && manager.name == subject.name()
-        });
-        let usual = pods.filter_map(|pod| {
-            let health = workloads.health(&self.namespace, pod.name())?;
-            let hours = now.duration_since(health.started?).as_hours().max(1);
-            let most = health.counts.iter().map(|(_, count)| i64::from(*count)).max().unwrap_or(0);
-            i32::try_from(most.div_euclid(hours) + i64::from(most.rem_euclid(hours) > 0)).ok()
-        });
-        usual.max()
     }
 }
 

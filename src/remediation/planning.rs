@@ -46,8 +46,8 @@ const TURN: SignedDuration = SignedDuration::from_secs(2);
 enum Checked {
     /// It is skipped.
     Skipped(Skip),
-    /// It may be patched with this plan.
-    Ready(Box<Subject>, Box<Plan>),
+    /// It may be patched with this plan. The number is its usual restarts, if they are known.
+    Ready(Box<Subject>, Box<Plan>, Option<i32>),
 }
 
 /// The enforcing policies of a namespace in order of precedence, and its Services.
@@ -108,7 +108,7 @@ impl Enforcer<'_> {
         }
         // The check may be outdated.
         match self.check(candidate, &force, &mut surroundings).await {
-            Checked::Ready(subject, plan) => self.patch(&subject, &plan).await,
+            Checked::Ready(subject, plan, usual) => self.patch(&subject, &plan, usual).await,
             Checked::Skipped(skip) => {
                 self.remediator.skips().add(&self.key, candidate, force.digest, skip);
                 Ok(Some(self.after(SignedDuration::from_secs(1))))
@@ -153,7 +153,7 @@ impl Enforcer<'_> {
             fetched += 1;
             let skip = match self.check(candidate, force, surroundings).await {
                 Checked::Skipped(skip) => skip,
-                Checked::Ready(subject, _) => Skip {
+                Checked::Ready(subject, ..) => Skip {
                     reason: SkipReason::Waiting,
                     message: "its turn comes".to_owned(),
                     until: self.after(STANDING),
@@ -188,8 +188,8 @@ impl Enforcer<'_> {
                 self.remediator.skips().add(&self.key, &candidate, force.digest, skip);
                 return Ok(Some(self.after(TURN)));
             }
-            if let Checked::Ready(subject, plan) = self.check(&candidate, &force, &mut None).await {
-                return self.patch(&subject, &plan).await;
+            if let Checked::Ready(subject, plan, usual) = self.check(&candidate, &force, &mut None).await {
+                return self.patch(&subject, &plan, usual).await;
             }
         }
         // A sent patch may still be in flight, delayed by a webhook.
@@ -245,8 +245,8 @@ impl Enforcer<'_> {
             surroundings: around,
             notes: &self.remediator.ledger.notes(),
         };
-        let plan = match appraise(cluster, &subject, &inquiry, self.now()).await {
-            Ok(Appraisal::Ready(plan)) => plan,
+        let (plan, usual_restarts) = match appraise(cluster, &subject, &inquiry, self.now()).await {
+            Ok(Appraisal::Ready { plan, usual_restarts }) => (plan, usual_restarts),
             Ok(Appraisal::Skipped { reason, message, passing, plan }) => {
                 let until = self.after(if passing { PASSING } else { STANDING });
                 let fix = plan.map(|plan| plan.fix(&subject));
@@ -275,17 +275,22 @@ impl Enforcer<'_> {
                 Err(error) => return self.failed(candidate, &error),
             }
         }
-        Checked::Ready(Box::new(subject), Box::new(plan))
+        Checked::Ready(Box::new(subject), Box::new(plan), usual_restarts)
     }
 
     /// Reserves a place in the budgets, writes the record, and sends the patch.
-    async fn patch(&mut self, subject: &Subject, plan: &Plan) -> Result<Option<Timestamp>, RemediationError> {
+    async fn patch(
+        &mut self,
+        subject: &Subject,
+        plan: &Plan,
+        usual_restarts: Option<i32>,
+    ) -> Result<Option<Timestamp>, RemediationError> {
         let workload = subject.reference();
         let reserved = self.remediator.reserve(&self.request(workload.clone(), subject.uid())).await;
         if let Some(again) = self.held_up(reserved, workload.local()) {
             return Ok(Some(again));
         }
-        let planned = self.planned(subject, plan);
+        let planned = Remediation { usual_restarts, ..self.planned(subject, plan) };
         if let Err(error) = self.record(planned.clone()).await {
             // An action that cannot be recorded is not taken.
             if error.is_refused() {
@@ -344,7 +349,7 @@ impl Enforcer<'_> {
             fields,
             declared_ports: records::declared_ports(&self.status(), subject, plan),
             pods: Some(RolloutProgress::of(subject).wanted),
-            usual_restarts: self.usual_restarts(subject),
+            usual_restarts: None,
             revision: None,
         };
         let words = format!("to be given {}", planned.fields.join(", "));

@@ -150,7 +150,7 @@ async fn outcome(
             let fix = plan.map(|plan| plan.fix(subject));
             return Ok(RehearsalOutcome::Skipped { reason, message, fix });
         }
-        Appraisal::Ready(plan) => plan,
+        Appraisal::Ready { plan, .. } => plan,
     };
     match rehearse(cluster, subject, &plan.document).await {
         Ok(after) => Ok(RehearsalOutcome::Patch { plan, before: template(subject), after: template(&after) }),

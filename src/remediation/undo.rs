@@ -4,17 +4,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
 
-use super::apply::{fetch, read_again};
+use super::apply::{fetch, patch, read_again};
 use super::apply_error::ApplyError;
 use super::evidence::pods;
 use super::find::find;
 use super::withdraw::{Withdrawal, tuned, withdraw};
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
-use crate::enforcement::{ContainerField, FieldOwners, Share, Subject, UndoResult, is_ready, share};
+use crate::enforcement::{ContainerField, FieldOwners, Share, Subject, UNDONE, UndoResult, is_ready, share};
 use crate::policies;
 use crate::policy::DevOpsPolicy;
 use crate::workload::{PolicyRef, WorkloadKind, WorkloadRef};
+
+/// The field manager of the annotation [`UNDONE`].
+const UNDO_MANAGER: &str = "kube-devops-undo";
 
 /// The workloads to undo.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +127,7 @@ pub async fn undo(cluster: &Cluster, patched: &PatchedWorkload) -> Result<UndoRe
     // The workload's controller updates it often during a rollout, so conflicts are retried.
     let attempt = async |number| {
         let subject = read_again(cluster, subject, number).await?;
+        let subject = mark(cluster, &subject).await?;
         withdraw(cluster, &subject, fields, rest_for.as_deref()).await
     };
     match retry_on_conflict(attempt, |error| matches!(error, ApplyError::Stale)).await {
@@ -131,6 +137,14 @@ pub async fn undo(cluster: &Cluster, patched: &PatchedWorkload) -> Result<UndoRe
         }
         Err(error) => Err(error),
     }
+}
+
+/// Leaves the annotation by which the operator knows who removed the fields. The fields' manager could not keep it.
+async fn mark(cluster: &Cluster, subject: &Subject) -> Result<Subject, ApplyError> {
+    let generation = subject.metadata().generation.unwrap_or_default().to_string();
+    let document = json!({ "metadata": { "annotations": { UNDONE: generation } } });
+    let params = PatchParams { field_manager: Some(UNDO_MANAGER.to_owned()), ..PatchParams::default() };
+    patch(cluster, subject, &params, &Patch::Merge(&document)).await
 }
 
 fn outcome(

@@ -1,6 +1,6 @@
 //! Withdraws a patch; then names co-owners and deletes a StatefulSet's stuck pods.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1;
@@ -15,9 +15,9 @@ use super::planning::pause_for_room;
 use super::withdraw::{self, Remains, withdraw};
 use crate::cluster::CallError;
 use crate::enforcement::objects::Pod;
-use crate::enforcement::records::{self, fields_of, is_under_way, kind_of};
+use crate::enforcement::records::{self, fields_of};
 use crate::enforcement::{
-    BudgetDecision, Compute, ContainerField, Field, PATCHED_BY, RolloutProgress, Subject, Typed, is_ready,
+    BudgetDecision, ContainerField, PATCHED_BY, RolloutProgress, Subject, Typed, is_ready,
 };
 use crate::policy::{Remediation, RemediationPhase, RemediationReason};
 
@@ -216,55 +216,6 @@ impl Enforcer<'_> {
             }
         }
         self.begin_withdrawal(record, reason, message).await
-    }
-
-    /// Withdraws the memory limits of containers that ran out of memory; all other fields stay.
-    pub(super) async fn notice_low_limits(&mut self) -> Result<Option<Timestamp>, RemediationError> {
-        let mut next = None;
-        for record in self.records() {
-            let Some(since) = record.time.as_ref().map(|time| time.0) else { continue };
-            // If only the latest patch was refused or withdrawn, earlier ones stay.
-            if is_under_way(&record) {
-                continue;
-            }
-            let mut killed = self.out_of_memory(&record, since);
-            if killed.is_empty() {
-                continue;
-            }
-            // An unreadable workload is read again later. A limit that another client changed since is theirs.
-            let Ok(Some(subject)) = self.fetch(&record).await else { continue };
-            let owned = subject.owned();
-            killed.retain(|container, _| {
-                owned.contains_key(&ContainerField::new(container, Field::Limit(Compute::Memory)))
-            });
-            let Some(message) = killed.values().next() else { continue };
-            let limits = records::of_memory_limits(&record, &killed.keys().cloned().collect());
-            let again = self.begin_late_withdrawal(&limits, RemediationReason::OomKilled, message).await?;
-            next = [next, again].into_iter().flatten().min();
-        }
-        Ok(next)
-    }
-
-    /// Returns the containers with our memory limit that ran out of memory, each with a description.
-    fn out_of_memory(&self, record: &Remediation, since: Timestamp) -> BTreeMap<String, String> {
-        let limited = records::with_memory_limit(record);
-        let Some(kind) = kind_of(record).filter(|_| !limited.is_empty()) else { return BTreeMap::new() };
-        let workloads = self.remediator.workloads();
-        let pods = workloads.objects(&self.namespace).filter(|object| {
-            let owner = object.owner();
-            object.is_pod() && owner.kind == kind.name() && owner.name == record.name
-        });
-        pods.flat_map(|pod| {
-            let statuses = pod.status.iter().flat_map(|status| &status.container_statuses);
-            let killed = statuses.filter(|status| {
-                limited.contains(&*status.name) && status.oom_killed.is_some_and(|at| at >= since)
-            });
-            killed.map(|status| {
-                let words = format!("container {} of pod {} ran out of memory", &*status.name, pod.name());
-                (status.name.to_string(), words)
-            })
-        })
-        .collect()
     }
 }
 

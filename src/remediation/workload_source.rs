@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::enforcement::harm::Restart;
+use crate::enforcement::harm::{Restart, UnreadyContainer};
 use crate::enforcement::{Service, Trace};
 use crate::governance::AnnotatedExemptions;
 use crate::workload::{Workload, WorkloadKind};
@@ -26,6 +26,8 @@ pub struct PodHealth {
     pub counts: Vec<(String, u32)>,
     /// The restarts of the last hour that were seen since the last gap.
     pub restarts: Vec<Restart>,
+    /// The containers that run and are not ready.
+    pub unready: Vec<UnreadyContainer>,
 }
 
 /// The objects of the cluster, as watches keep them up to date.

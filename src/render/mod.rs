@@ -9,6 +9,7 @@ mod options;
 mod origins;
 mod packages;
 mod program;
+mod template_lines;
 
 pub use options::Options;
 pub use origins::Origins;

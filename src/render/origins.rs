@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::template_lines::matching_line;
 
 /// The files behind the documents of rendered sources, by the name of the source.
 #[derive(Debug, Default)]
@@ -19,6 +22,10 @@ pub(super) struct Part {
     pub(super) file: String,
     /// The line in that file, from 1.
     pub(super) line: usize,
+    /// The text of that file.
+    pub(super) template: Arc<str>,
+    /// The text of the document, which begins on the line after the first.
+    pub(super) document: String,
 }
 
 impl Origins {
@@ -27,12 +34,22 @@ impl Origins {
         self.sources.insert(source, parts);
     }
 
-    /// Returns the file and the line behind a line of a source; `None` if the source was not rendered.
+    /// Returns the file and the line behind an object that begins on a line of a source; `None` if the source was not
+    /// rendered.
     pub fn find(&self, source: &str, line: usize) -> Option<(&str, usize)> {
+        self.part(source, line).map(|part| (&*part.file, part.line))
+    }
+
+    /// Returns the line behind a line of a source, in the same file as [`Self::find`]; `None` if it can't be told.
+    pub fn find_line(&self, source: &str, line: usize) -> Option<usize> {
+        let part = self.part(source, line)?;
+        matching_line(&part.document, line.checked_sub(part.first + 1)?, &part.template)
+    }
+
+    fn part(&self, source: &str, line: usize) -> Option<&Part> {
         let parts = self.sources.get(source)?;
         let after = parts.partition_point(|part| part.first <= line);
-        let part = parts.get(after.saturating_sub(1))?;
-        Some((&part.file, part.line))
+        parts.get(after.saturating_sub(1))
     }
 }
 
@@ -66,25 +83,17 @@ fn has_content(text: &str) -> bool {
     text.lines().any(|line| !matches!(line.trim(), "" | "...") && !line.trim_start().starts_with('#'))
 }
 
-/// Finds the line of a template on which an object of some kind begins.
+/// The templates that were read.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
-    read: HashMap<PathBuf, String>,
+    read: HashMap<PathBuf, Arc<str>>,
 }
 
 impl Templates {
-    /// Returns the line of the only `kind:` in a file that is equal to that of the document, else 1.
-    ///
-    /// A line of a template can't be computed from the rendered text, and a wrong line would mislead.
-    pub(super) fn line(&mut self, file: &Path, document: &str) -> usize {
-        let Some(kind) = document.lines().find(|line| line.starts_with("kind:")) else { return 1 };
-        let text =
-            self.read.entry(file.to_owned()).or_insert_with(|| fs::read_to_string(file).unwrap_or_default());
-        let mut lines = text.lines().zip(1..).filter(|(line, _)| line.trim_end() == kind.trim_end());
-        match (lines.next(), lines.next()) {
-            (Some((_, line)), None) => line,
-            _ => 1,
-        }
+    /// Returns the text of a file; empty if it can't be read.
+    pub(super) fn read(&mut self, file: &Path) -> Arc<str> {
+        let read = || fs::read_to_string(file).unwrap_or_default().into();
+        Arc::clone(self.read.entry(file.to_owned()).or_insert_with(read))
     }
 }
 
@@ -103,21 +112,12 @@ mod tests {
             first: document.first,
             file: file.to_owned(),
             line: 1,
+            template: "".into(),
+            document: document.text.to_owned(),
         });
         origins.add("chart".to_owned(), parts.collect());
         let file = |line| origins.find("chart", line).unwrap().0;
         assert_eq!([1, 3, 6, 7, 9].map(file), ["a", "a", "a", "b", "b"]);
         assert_eq!(origins.find("other", 1), None);
-    }
-
-    #[test]
-    fn the_line_of_a_template_is_that_of_its_only_kind() {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("a.yaml");
-        fs::write(&file, "{{ if .Values.on }}\nkind: A\n---\nkind: B\n---\nkind: B\n").unwrap();
-        let mut templates = Templates::default();
-        let lines = ["kind: A\n", "kind: B\n", "kind: C\n", "a: b\n"].map(|text| templates.line(&file, text));
-        assert_eq!(lines, [2, 1, 1, 1]);
-        assert_eq!(templates.line(&directory.path().join("none.yaml"), "kind: A"), 1);
     }
 }

@@ -14,6 +14,7 @@ use super::kustomization::{self, canonical};
 use super::options::Options;
 use super::origins::{Origins, Part, Templates, documents};
 use super::program::ProgramError;
+use super::template_lines::kind_line;
 use crate::files::{Listed, Package, PackageKind, ReadFailure, Source};
 
 /// The inputs after the rendering.
@@ -55,6 +56,7 @@ pub fn render(listed: Vec<Listed>, options: &Options) -> io::Result<Rendering> {
             Listed::Source(source) => rendering.sources.push(source),
             Listed::Package(package) => packages.push(package),
             Listed::Unread(unread) => rendering.unread.push(unread),
+            Listed::Ignored(note) => rendering.notes.push(note),
         }
     }
     if packages.is_empty() {
@@ -227,8 +229,14 @@ impl Collector {
                 continue;
             }
             let file = job.origin(document.text, home);
-            let line = self.templates.line(&file, document.text);
-            parts.push(Part { first: lines + 1, file: file.display().to_string(), line });
+            let template = self.templates.read(&file);
+            parts.push(Part {
+                first: lines + 1,
+                file: file.display().to_string(),
+                line: kind_line(document.text, &template).unwrap_or(1),
+                template,
+                document: document.text.to_owned(),
+            });
             kept.push_str("---\n");
             kept.push_str(document.text);
             if !kept.ends_with('\n') {

@@ -1,8 +1,9 @@
 //! The files that have changed since a commit, as a pull request shows them, with those that are not committed yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,6 +14,17 @@ pub struct Changes {
     root: PathBuf,
     /// The absolute paths of files that were changed, added or deleted. A renamed file has two.
     paths: BTreeSet<PathBuf>,
+    /// The directories of files that were asked about, by their names.
+    directories: HashMap<PathBuf, Option<Directory>>,
+}
+
+/// A directory with files that were asked about.
+#[derive(Debug)]
+struct Directory {
+    /// The path without links.
+    path: PathBuf,
+    /// True if all files in it count as changed, because it is elsewhere or in a changed submodule.
+    is_changed: bool,
 }
 
 /// The reason why changes can't be found.
@@ -48,39 +60,63 @@ impl Changes {
             root => PathBuf::from(path(root?.trim_ascii_end())).canonicalize()?,
         };
         let commit = format!("{reference}^{{commit}}");
-        let commit = git(&root, "rev-parse", &["--verify", "--quiet", "--end-of-options", &commit]);
-        if reference == "HEAD" && commit.is_err() {
-            // Before the first commit, everything is new.
-            return Ok(Self { paths: [root.clone()].into(), root });
-        }
-        let commit = text(&commit.map_err(|error| error.or(ChangesError::Unknown(reference.to_owned())))?);
-        let base = git(&root, "merge-base", &[&commit, "HEAD"]);
-        let base = text(&base.map_err(|error| error.or(ChangesError::Unrelated(reference.to_owned())))?);
+        let base = match git(&root, "merge-base", &["--end-of-options", &commit, "HEAD"]) {
+            Ok(base) => text(&base),
+            Err(error) => {
+                let known = git(&root, "rev-parse", &["--verify", "--quiet", "--end-of-options", &commit]);
+                return match known {
+                    // Before the first commit, everything is new.
+                    Err(_) if reference == "HEAD" => Ok(Self::new([root.clone()].into(), root)),
+                    Err(error) => Err(error.or(ChangesError::Unknown(reference.to_owned()))),
+                    Ok(_) => Err(error.or(ChangesError::Unrelated(reference.to_owned()))),
+                };
+            }
+        };
         let options =
             ["--name-only", "-z", "--no-renames", "--no-relative", "--no-ext-diff", "--no-textconv"];
         let changed = git(&root, "diff", &[&options[..], &[&base, "--"]].concat())?;
         let names = changed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
         let paths = names.map(|name| root.join(path(name))).collect();
-        Ok(Self { root, paths })
+        Ok(Self::new(paths, root))
+    }
+
+    fn new(paths: BTreeSet<PathBuf>, root: PathBuf) -> Self {
+        Self { root, paths, directories: HashMap::new() }
     }
 
     /// Returns true if a file, or anything in a directory, has changed. Nothing is known about other repositories, so
     /// that their files count as changed.
-    pub fn touch(&self, path: &Path) -> bool {
-        let target = path.canonicalize().ok();
-        // The name of a link can change while its target does not.
-        let link = path
-            .parent()
-            .and_then(|parent| Some(within(parent).canonicalize().ok()?.join(path.file_name()?)));
-        [target, link].into_iter().flatten().any(|path| self.has(&path))
+    pub fn touch(&mut self, path: &Path) -> bool {
+        let parent = within(path.parent().unwrap_or(path));
+        let Some(name) = path.file_name() else {
+            return path.canonicalize().is_ok_and(|path| self.has(&path));
+        };
+        if !self.directories.contains_key(parent) {
+            let directory = parent.canonicalize().ok();
+            let directory =
+                directory.map(|path| Directory { is_changed: self.is_within_change(&path), path });
+            self.directories.insert(parent.to_owned(), directory);
+        }
+        let directory = self.directories.get(parent).and_then(Option::as_ref);
+        directory.is_some_and(|Directory { path, is_changed }| *is_changed || self.is_above(&path.join(name)))
+            // The target of a link can change while its name does not.
+            || path.is_symlink() && path.canonicalize().is_ok_and(|target| self.has(&target))
     }
 
     fn has(&self, path: &Path) -> bool {
-        let below = self.paths.range(path.to_owned()..).next();
+        self.is_within_change(path) || self.is_above(path)
+    }
+
+    /// Returns true if the path itself, or something in it, has changed.
+    fn is_above(&self, path: &Path) -> bool {
+        let mut below = self.paths.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        below.next().is_some_and(|changed| changed.starts_with(path))
+    }
+
+    /// Returns true if the path is in another repository, or in a submodule that has changed.
+    fn is_within_change(&self, path: &Path) -> bool {
         // Git lists a changed submodule as one path.
-        !path.starts_with(&self.root)
-            || below.is_some_and(|changed| changed.starts_with(path))
-            || path.ancestors().any(|above| self.paths.contains(above))
+        !path.starts_with(&self.root) || path.ancestors().any(|above| self.paths.contains(above))
     }
 }
 
@@ -136,7 +172,7 @@ mod tests {
     #[test]
     fn a_directory_is_touched_by_what_is_in_it_and_a_file_by_the_submodule_around_it() {
         let paths = ["/r/a/b.yaml", "/r/a-b/c", "/r/module"].map(PathBuf::from).into();
-        let changes = Changes { root: PathBuf::from("/r"), paths };
+        let changes = Changes::new(paths, PathBuf::from("/r"));
         let has = |path: &str| changes.has(Path::new(path));
         assert!(has("/r/a/b.yaml") && has("/r/a") && has("/r") && has("/r/module/x/y.yaml"));
         assert!(!has("/r/a/b") && !has("/r/a/c.yaml") && !has("/r/b"));

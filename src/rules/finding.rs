@@ -78,8 +78,8 @@ impl Violations {
                 severity,
                 count: finding.count,
                 container: finding.container.map(str::to_owned),
-                path: finding.path.to_string(),
-                message: finding.message.to_string(),
+                path: fmt::format(finding.path),
+                message: fmt::format(finding.message),
             });
         }
     }

@@ -36,7 +36,7 @@ pub use reliability::high_restarts::RULE as HIGH_RESTARTS;
 pub use reliability::missing_liveness::RULE as MISSING_LIVENESS;
 pub use reliability::missing_readiness::RULE as MISSING_READINESS;
 pub use reliability::pending::RULE as PENDING;
-pub use rule::{Category, Rule};
+pub use rule::{Category, Remedy, Rule};
 pub use rule_id::RuleId;
 pub use severity::{Severity, UnknownSeverity};
 

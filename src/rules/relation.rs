@@ -18,13 +18,16 @@ pub struct Relations<'a> {
     pub now: Timestamp,
 }
 
+/// An object with a finding, and the violation if it is kept.
+type Found = (Identity, Option<Box<Violation>>);
+
 /// The findings of one rule in many objects. Objects that the user did not ask for have none.
 #[derive(Debug)]
 pub struct Findings {
     rule: RuleId,
     severity: Severity,
     keep: bool,
-    found: Vec<(Identity, Option<Violation>)>,
+    found: Vec<Found>,
     unknown: u64,
     recheck_at: Option<Timestamp>,
 }
@@ -38,13 +41,15 @@ impl Findings {
     /// Adds a finding about an object.
     pub fn report(&mut self, object: &Identity, path: fmt::Arguments<'_>, message: fmt::Arguments<'_>) {
         if object.is_asked {
-            let violation = self.keep.then(|| Violation {
-                rule: self.rule,
-                severity: self.severity,
-                count: 1,
-                container: None,
-                path: path.to_string(),
-                message: message.to_string(),
+            let violation = self.keep.then(|| {
+                Box::new(Violation {
+                    rule: self.rule,
+                    severity: self.severity,
+                    count: 1,
+                    container: None,
+                    path: path.to_string(),
+                    message: message.to_string(),
+                })
             });
             self.found.push((object.clone(), violation));
         }
@@ -53,6 +58,11 @@ impl Findings {
     /// Notes that the input does not tell if an object breaks the rule.
     pub fn unknown(&mut self, object: &Identity) {
         self.unknown += u64::from(object.is_asked);
+    }
+
+    /// Notes that the input does not tell if a number of objects break the rule. The user asked for all of them.
+    pub fn unknown_in(&mut self, objects: u64) {
+        self.unknown += objects;
     }
 
     /// Notes a time at which the rule may find more in the same objects, because time alone has passed.
@@ -66,7 +76,7 @@ impl Findings {
     }
 
     /// The objects with a finding, each with the violation if it was kept.
-    pub fn found(&self) -> &[(Identity, Option<Violation>)] {
+    pub fn found(&self) -> &[Found] {
         &self.found
     }
 

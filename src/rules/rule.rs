@@ -38,11 +38,15 @@ pub struct Rule {
     pub check: Check,
     /// A second check, for a rule that looks at objects of other kinds too.
     pub also: Option<Check>,
+    /// The kinds whose objects supply to new pods what templates leave out. A live pod has it already.
+    pub supplied_by: &'static [Kind],
     /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
     ///
-    /// `s` is the pod or template: `spec`, `metadata`, `init` and `main` (containers with their path), `ends` (a Job runs
-    /// it), `windows`, `knative` and `injected` (Istio adds a proxy). `e` has the parameters, as `name=value`, and the
-    /// items of a list between bars. The container is empty in a finding about the object.
+    /// `s` is the pod or template: `spec`, `metadata` and its place `metadataAt`, `labels`, `init` and `main` (containers
+    /// with their path), `ends` (a Job runs it), `windows`, `knative` and `injected` (Istio adds a proxy). It also has the
+    /// workload itself: `kind`, `object` and `managed` (it has a controller). `e` has the parameters, as `name=value`, and
+    /// the items of a list between bars. The container is empty in a finding about the object. A path that begins with a
+    /// dot is one in the pod spec.
     pub expression: Option<&'static str>,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,
@@ -68,6 +72,7 @@ impl Rule {
         details: true,
         check: Check::Pod(|_, _| {}),
         also: None,
+        supplied_by: &[],
         expression: None,
         fix: None,
         manual_fix: None,
@@ -81,6 +86,11 @@ impl Rule {
     /// The kinds that the rule reads beside the pod or workload that it looks at.
     pub fn reads(&self) -> Kinds {
         self.checks().fold(Kinds::default(), |kinds, check| kinds.union(check.reads()))
+    }
+
+    /// The kinds that the rule reads where templates are evaluated: also those that supply what templates leave out.
+    pub fn reads_for_templates(&self) -> Kinds {
+        self.reads().union(Kinds::of(self.supplied_by))
     }
 
     /// The kinds that the rule reads to see how objects fit together.
@@ -120,9 +130,48 @@ impl Rule {
         }
     }
 
+    /// The way in which violations are fixed. `rules` and `explain` show it in the same words.
+    pub fn remedy(&self) -> Remedy {
+        match (&self.fix, self.manual_fix) {
+            (Some(fix), _) => Remedy::Enforcement(fix.summary),
+            (None, Some(change)) => Remedy::Manifest(change),
+            (None, None) => Remedy::None,
+        }
+    }
+
     /// The label of the rule's count in the summary.
     pub fn label(&self) -> &'static str {
         self.label.unwrap_or(self.id.as_str())
+    }
+}
+
+/// The way in which violations of a rule are fixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Enforcement sets fields of live workloads; the text says which.
+    Enforcement(&'static str),
+    /// One change of the manifest always fixes a violation; the text says which.
+    Manifest(&'static str),
+    /// No single change fixes every violation. The message of a violation says what to do.
+    None,
+}
+
+impl Remedy {
+    /// The place of the fix, in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforcement(_) => "enforcement",
+            Self::Manifest(_) => "manifest",
+            Self::None => "none",
+        }
+    }
+
+    /// The change; `None` if no single one fixes every violation.
+    pub fn change(self) -> Option<&'static str> {
+        match self {
+            Self::Enforcement(change) | Self::Manifest(change) => Some(change),
+            Self::None => None,
+        }
     }
 }
 

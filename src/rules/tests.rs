@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::*;
-use crate::inventory::{Facts, Identity, Inventory, Related};
+use crate::inventory::{Facts, Inventory, NewObject, Related};
 use crate::workload::{Fields, Metadata, Object, ObjectKind, Parsed, TypeMeta};
 
 /// The first line of a sample can set the rule's parameters.
@@ -43,14 +43,7 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
     for (line, document) in yaml_serde::Deserializer::from_str(yaml).enumerate() {
         let value = serde_json::Value::deserialize(document).unwrap();
         let object = fields.within(|| Object::deserialize(value)).unwrap();
-        let identity = |kind, namespace: Option<&str>, name: &str| Identity {
-            namespace: namespace.unwrap_or("default").into(),
-            name: name.into(),
-            kind,
-            owner: None,
-            source: Some(("sample".into(), line)),
-            is_asked: true,
-        };
+        let source = Some(("sample", line));
         match &object.parsed {
             Parsed::Workload(workload) => {
                 check_type(rule, &object.types, &workload.metadata, &parameters, &mut found);
@@ -62,7 +55,9 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
                 }
                 let namespace = workload.metadata.namespace.as_deref();
                 let kind = ObjectKind::Workload(workload.kind);
-                facts.add_workload(workload, identity(kind, namespace, workload.name()));
+                let (namespace, name) = (namespace.unwrap_or("default"), workload.name());
+                let object = NewObject { namespace, name, kind, source, is_asked: true };
+                facts.add_workload(workload, &object);
             }
             Parsed::Related(other) => {
                 let related = Related::read(other).unwrap();
@@ -76,7 +71,9 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
                 }
                 let namespace = related.metadata.namespace.as_deref();
                 let namespace = if related.kind.is_namespaced() { namespace } else { Some("") };
-                let identity = identity(ObjectKind::Other(related.kind), namespace, related.name());
+                let (kind, name) = (ObjectKind::Other(related.kind), related.name());
+                let namespace = namespace.unwrap_or("default");
+                let identity = facts.identity(&NewObject { namespace, name, kind, source, is_asked: true });
                 facts.add_related(related.into(), identity);
             }
             Parsed::Other { holds_containers, metadata } => {
@@ -99,7 +96,7 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
         }
     }
     let mut violations = found.into_kept();
-    violations.extend(related.found().iter().filter_map(|(_, violation)| violation.clone()));
+    violations.extend(related.found().iter().filter_map(|(_, violation)| violation.as_deref().cloned()));
     let count = total + related.found().len() as u64;
     Evaluated { count, violations, unknown: related.unknown_count() }
 }

@@ -42,7 +42,8 @@ impl Workload<'_> {
             ("namespace", &metadata.namespace),
         ];
         let unrendered = names.into_iter().find_map(|(field, text)| {
-            Some(defect(format!("metadata.{field}"), unrendered(text.as_deref()?)?))
+            let message = unrendered(text.as_deref()?)?;
+            Some(defect(format!("metadata.{field}"), message))
         });
         unrendered.or_else(|| self.container_defect())
     }

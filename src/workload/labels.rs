@@ -40,7 +40,11 @@ impl<'a> Labels<'a> {
 
     /// Copies the labels, so that they borrow nothing.
     pub fn to_static(&self) -> Labels<'static> {
-        let copy = |text: &Text<'a>| Text::from(text.to_string());
+        self.copied(|text| Text::from(text.to_owned()))
+    }
+
+    /// Copies the labels by a function that copies one text.
+    pub(crate) fn copied(&self, mut copy: impl FnMut(&str) -> Text<'static>) -> Labels<'static> {
         Labels(self.0.iter().map(|(key, value)| (copy(key), copy(value))).collect())
     }
 

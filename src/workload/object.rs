@@ -128,6 +128,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
         let mut own = self.known.map_or_else(Own::default, Own::known);
+        let mut role = own.role(self.default);
         let mut draft = Draft::default();
         // Parts in front of the type. They are rare, except in objects with sorted keys.
         let mut early = EarlyParts::new();
@@ -143,21 +144,23 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
             match key {
                 Key::ApiVersion => {
                     own.api_version = map.next_value::<Option<Text<'de>>>()?.filter(|text| !text.is_empty());
+                    role = own.role(self.default);
                     continue;
                 }
                 Key::Kind => {
                     own.kind = map.next_value::<Option<Text<'de>>>()?.filter(|text| !text.is_empty());
+                    role = own.role(self.default);
                     continue;
                 }
                 _ => {}
             }
-            match (own.role(self.default), key) {
+            match (&role, key) {
                 (Some(Role::Related(_)), key) => {
                     draft.content.insert(key.into_text(), map.next_value()?);
                 }
                 (Some(role), Key::Part(part)) => {
                     let is_stored = draft.metadata.uid.as_deref().is_some_and(|uid| !uid.is_empty());
-                    let reader = PartSeed { role, part, draft: &mut draft };
+                    let reader = PartSeed { role: role.clone(), part, draft: &mut draft };
                     if is_stored {
                         Fields::of_stored(|| map.next_value_seed(reader))?;
                     } else {
@@ -181,7 +184,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_> {
         if own.kind.is_none() && self.default.is_none() {
             return Ok(Object { types: TypeMeta::default(), parsed: Parsed::Foreign });
         }
-        let Some(role) = own.role(self.default) else {
+        let Some(role) = role else {
             return Err(A::Error::custom("not a Kubernetes object: `apiVersion` is missing"));
         };
         draft.add_early(&role, early).map_err(A::Error::custom)?;

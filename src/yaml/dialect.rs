@@ -34,6 +34,18 @@ pub(super) fn check_characters(text: &str) -> Result<(), Error> {
     Err(Error::new(message, line, text[line_start..at].chars().count() + 1))
 }
 
+/// Refuses a document that begins with the marker of its end.
+pub(super) fn check_start(text: &str) -> Result<(), Error> {
+    let is_content = |line: &str| !matches!(line.trim_ascii_start().bytes().next(), None | Some(b'#'));
+    let first = text.lines().enumerate().find(|(_, line)| is_content(line));
+    match first.and_then(|(index, line)| Some((index, line.strip_prefix("...")?))) {
+        Some((index, rest)) if rest.is_empty() || rest.starts_with([' ', '\t']) => {
+            Err(Error::new("a document can't begin with `...`: remove the line", index + 1, 1))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a document that declares another version of YAML.
 pub(super) fn check_version(YamlVersion { major, minor }: YamlVersion, span: Span) -> Result<(), Error> {
     if (major, minor) == (1, 1) {
@@ -107,13 +119,6 @@ pub(super) fn check_scalar(
             return Err(at(span, "write / instead of \\/: kubectl doesn't know this escape"));
         }
         _ => {}
-    }
-    if before.ends_with(b"\t") && !flow {
-        let indicator = before.trim_ascii_end();
-        let from_line_start = before[indicator.len()..].contains(&b'\n') || indicator.is_empty();
-        if from_line_start || matches!(indicator.last(), Some(b'-' | b'?')) {
-            return Err(at(span, "a tab can't indent: use blanks"));
-        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, Stru
 
 use super::error::{Error, at};
 use super::scalar::{self, Tag, Value};
+use super::tabs::Tabs;
 use super::tree::{Content, Document, MAX_DEPTH, Place, Repeated};
 use super::{aliases, dialect};
 
@@ -17,6 +18,7 @@ impl<'t> Document<'t> {
     pub fn parse(text: &'t str) -> Result<Self, Error> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         dialect::check_characters(text)?;
+        dialect::check_start(text)?;
         let mut loader = Loader::default();
         loader.load(text)?;
         let Loader { mut nodes, mut places, repeated, aliases, merges, unusual, .. } = loader;
@@ -81,8 +83,12 @@ impl<'t> Loader<'t> {
         options.set_emit_comments(false);
         // The last node, if it is a key within brackets or braces. Its anchor follows it.
         let mut flow_key = None;
+        let mut tabs = Tabs::find(source);
         for event in Parser::new_from_str_with_options(source, options) {
             let (event, span) = event.map_err(|error| syntax(source, &error))?;
+            if let Some(tabs) = &mut tabs {
+                tabs.check(&event, span, self.in_flow())?;
+            }
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
                     dialect::check_scalar(source, &text, style, self.in_flow(), span)?;

@@ -14,6 +14,7 @@ mod node;
 mod number;
 mod scalar;
 mod split;
+mod tabs;
 mod tree;
 mod utf16;
 

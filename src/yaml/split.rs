@@ -81,6 +81,7 @@ pub(crate) const SEPARATOR: &[u8] = b"---";
 /// Returns the end of a document, the number of its lines, and the number of lines before its first content, if any.
 fn document(text: &[u8], skipped: usize) -> (usize, usize, Option<usize>) {
     let mut content = None;
+    let mut has_marker = false;
     let (mut offset, mut lines) = (0, 0);
     while offset < text.len() {
         let rest = &text[offset..];
@@ -89,9 +90,11 @@ fn document(text: &[u8], skipped: usize) -> (usize, usize, Option<usize>) {
         }
         let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |newline| newline + 1);
         if content.is_none() {
-            let line = rest[..end].strip_prefix(b"\xef\xbb\xbf").unwrap_or(&rest[..end]).trim_ascii();
-            let marker = (lines < skipped && is_marker(line)) || line == b"...";
-            if !marker && !is_nothing(line) {
+            let whole = rest[..end].strip_prefix(b"\xef\xbb\xbf").unwrap_or(&rest[..end]);
+            let line = whole.trim_ascii();
+            has_marker |= lines < skipped && is_marker(line);
+            let is_marker = has_marker && (lines < skipped || line == b"...");
+            if has_tab(whole) || !is_marker && !is_nothing(line) {
                 content = Some(lines);
             }
         } else if let Some(separator) = memchr::memmem::find(rest, b"\n---") {
@@ -106,6 +109,11 @@ fn document(text: &[u8], skipped: usize) -> (usize, usize, Option<usize>) {
         lines += 1;
     }
     (offset, lines, content)
+}
+
+/// Returns true if a line begins with a tab, maybe behind blanks. Where kubectl takes such a line, it is part of a value.
+fn has_tab(line: &[u8]) -> bool {
+    line.iter().find(|byte| **byte != b' ') == Some(&b'\t')
 }
 
 fn is_marker(line: &[u8]) -> bool {
@@ -161,11 +169,13 @@ mod tests {
     #[test]
     fn comments_and_a_null_are_no_document() {
         assert_eq!(found("---\n# one\n---\n\n---\na: 1\n---\n"), [("a: 1\n", 5)]);
-        assert!(found("").is_empty() && found("# a\n---\n...\n").is_empty());
+        assert!(found("").is_empty() && found("---\n...\n").is_empty());
         for null in ["null", "~", "NULL # nothing", "Null"] {
             assert_eq!(found(&format!("{null}\n---\na: 1\n")), [("a: 1\n", 2)], "{null}");
         }
-        for content in ["nullable: 1\n", "null: 1\n", "~a\n", "null\nb: 1\n"] {
+        for content in
+            ["nullable: 1\n", "null: 1\n", "~a\n", "null\nb: 1\n", "...\n", "# a\n---\n...\n", "\t\n"]
+        {
             assert_eq!(found(content).len(), 1, "{content}");
         }
     }

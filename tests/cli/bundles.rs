@@ -98,9 +98,33 @@ fn a_diff_shows_each_setting_that_differs_and_exits_with_one() {
     assert_eq!(diff(&["one.yaml", "one.yaml"]).to_string(), "----- exit 0");
     let bundle = diff(&["bundle:baseline", "one.yaml"]);
     assert!(bundle.status == 1 && bundle.stdout.contains("+++ one.yaml p\n"), "{bundle}");
+    assert!(bundle.stdout.starts_with("--- bundle:baseline\n"), "{bundle}");
     let invalid = diff(&["one.yaml", "-"]);
     assert_eq!(invalid.status, 1, "{invalid}");
     assert!(invalid.stdout.contains("+++ /dev/null\n"), "{invalid}");
+}
+
+#[test]
+fn a_diff_takes_a_bundle_from_a_file() {
+    let tree = directory(&[
+        ("company.yaml", COMPANY.as_bytes()),
+        ("b/team.yaml", TEAM.as_bytes()),
+        ("b/company.yaml", COMPANY.as_bytes()),
+        ("b/policy/p.yaml", policy("p", "{maxRestartCount: 5}").as_bytes()),
+    ]);
+    let diff = |from: &str, to: &str| run_in(tree.path(), &["policy", "diff", from, to], "");
+    let own = diff("bundle:restricted", "company.yaml");
+    assert_eq!((own.status, own.stderr.as_str()), (1, ""), "{own}");
+    assert!(own.stdout.starts_with("--- bundle:restricted\n+++ company.yaml\n@@"), "{own}");
+    assert!(own.stdout.contains("\n-  maxRestartCount: 3\n+  maxRestartCount: 5\n"), "{own}");
+    let policy = diff("company.yaml", "b/policy");
+    assert!(policy.stdout.starts_with("--- company.yaml\n+++ b/policy p\n"), "{policy}");
+    assert_eq!(diff("company.yaml", "bundle:b/company").to_string(), "----- exit 0");
+    let several = diff("b", "bundle:baseline");
+    assert!(
+        several.status == 2 && several.stderr.contains("b has several bundles, company, team: name one"),
+        "{several}"
+    );
 }
 
 #[test]

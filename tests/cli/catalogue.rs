@@ -52,13 +52,15 @@ fn each_command_has_a_man_page() {
     assert_eq!(page.status, 0, "{page}");
     assert!(page.stdout.contains(".TH ") && page.stdout.contains("analyze"), "{page}");
     let directory = tempfile::tempdir().unwrap();
-    assert_eq!(run(&["man", directory.path().to_str().unwrap()]).status, 0);
+    let pages = directory.path().join("share/man1");
+    assert_eq!(run(&["man", pages.to_str().unwrap()]).status, 0, "the directory is created");
     for name in ["kube-devops.1", "kube-devops-analyze.1", "kube-devops-webhook-serve.1"] {
-        assert!(directory.path().join(name).is_file(), "{name}");
+        assert!(pages.join(name).is_file(), "{name}");
     }
-    let missing = run(&["man", "/nowhere/at/all"]);
-    assert_eq!(missing.status, 2);
-    assert!(missing.stderr.contains("cannot write man pages to /nowhere/at/all"), "{missing}");
+    let below_a_file = pages.join("kube-devops.1/man1");
+    let refused = run(&["man", below_a_file.to_str().unwrap()]);
+    assert_eq!(refused.status, 2);
+    assert!(refused.stderr.contains("cannot write man pages to "), "{refused}");
 }
 
 /// Evaluates the script in bash, and returns what it offers after some words, the last of which is begun.

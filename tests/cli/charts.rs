@@ -83,7 +83,7 @@ fn a_chart_is_rendered_once_and_its_findings_lead_to_the_template() {
             tree.path(),
             &["analyze", "-o", "json", "--rules", "latest-tag", "-R", "-f", "."],
         );
-        let template = "./charts/web/templates/deploy.yaml:3";
+        let template = "./charts/web/templates/deploy.yaml:14";
         assert_eq!(
             violations(&run),
             ["raw latest-tag ./raw.yaml:4".to_owned(), format!("web latest-tag {template}"),],
@@ -92,7 +92,7 @@ fn a_chart_is_rendered_once_and_its_findings_lead_to_the_template() {
         assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
         let run =
             run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web", "-n", "prod"]].concat());
-        assert_eq!(violations(&run), ["web latest-tag charts/web/templates/deploy.yaml:3"], "{run}");
+        assert_eq!(violations(&run), ["web latest-tag charts/web/templates/deploy.yaml:14"], "{run}");
         assert!(run.stdout.contains(r#""namespace": "prod""#), "{run}");
     }
 }
@@ -111,7 +111,7 @@ fn values_come_from_files_and_flags() {
         assert!(refused.stderr.contains("set image"), "{refused}");
         assert_eq!(run(&["--helm-values", "a, b.yaml"]).status, 0);
         let set = run(&["--helm-values", "a, b.yaml", "--helm-set", "image=nginx:latest"]);
-        assert_eq!(violations(&set), ["web latest-tag charts/web/templates/deploy.yaml:3"], "{set}");
+        assert_eq!(violations(&set), ["web latest-tag charts/web/templates/deploy.yaml:14"], "{set}");
         let nothing = run(&["--helm-set", "enabled=false"]);
         assert_eq!(nothing.status, 0, "{nothing}");
         assert!(nothing.stderr.contains("note: charts/web: no object is rendered from it"), "{nothing}");
@@ -137,9 +137,9 @@ fn each_values_file_for_ci_makes_a_variant() {
     for helm in helms() {
         let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
         let found = [
-            "same latest-tag charts/web/templates/same.yaml:1",
-            "web-big latest-tag charts/web/templates/deploy.yaml:3",
-            "web-small latest-tag charts/web/templates/deploy.yaml:3",
+            "same latest-tag charts/web/templates/same.yaml:4",
+            "web-big latest-tag charts/web/templates/deploy.yaml:14",
+            "web-small latest-tag charts/web/templates/deploy.yaml:14",
         ];
         assert_eq!(violations(&run), found, "{run}");
         let broken = ci.join("broken-values.yaml");
@@ -169,7 +169,7 @@ fn missing_dependencies_are_an_error_and_present_ones_are_rendered() {
         let pod = "# first\nkind: Pod\napiVersion: v1\nmetadata: {name: db}\nspec: {containers: [{name: c, image: a}]}\n";
         std::fs::write(templates.join("pod.yaml"), pod).unwrap();
         let run = run_beside(helm.path(), tree.path(), &[&ANALYZE[..], &["charts/web"]].concat());
-        assert_eq!(violations(&run), ["db latest-tag charts/web/charts/db/templates/pod.yaml:2"], "{run}");
+        assert_eq!(violations(&run), ["db latest-tag charts/web/charts/db/templates/pod.yaml:5"], "{run}");
         std::fs::remove_dir_all(chart.join("charts")).unwrap();
     }
 }

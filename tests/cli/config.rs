@@ -102,6 +102,10 @@ fn an_input_that_is_ignored_altogether_is_empty_and_no_error() {
         (".kube-devops.yaml", b"ignore: [vendor/]\n"),
         ("vendor/a.yaml", BAD.replace("NAME", "a").as_bytes()),
     ]);
-    let run = run_in(directory.path(), &["analyze", "-f", "vendor/a.yaml", "-o", "table"], "");
-    assert_eq!(run.status, 0, "{run}");
+    for path in ["vendor/a.yaml", "vendor"] {
+        let run = run_in(directory.path(), &["analyze", "-f", path, "-o", "table"], "");
+        assert_eq!(run.status, 0, "{run}");
+        let note = format!("note: {path} was not read: `ignore` in .kube-devops.yaml matches it: vendor/\n");
+        assert!(run.stderr.starts_with(&note), "{run}");
+    }
 }

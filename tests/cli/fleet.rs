@@ -61,6 +61,19 @@ fn a_context_that_two_files_have_is_named_with_its_file() {
 }
 
 #[test]
+fn flags_of_the_connection_count_in_every_cluster() {
+    let reason = |flags: &[&str]| {
+        let run = fleet(&[&["list-contexts", "--kubeconfig", "one.yaml"], flags].concat());
+        assert_eq!(run.status, 2, "{run}");
+        run.stdout
+    };
+    let refused = reason(&["--certificate-authority", "nowhere.pem"]);
+    assert_eq!(refused.matches("nowhere.pem").count(), 2, "{refused}");
+    let both = reason(&["--insecure-skip-tls-verify", "--certificate-authority", "one.yaml"]);
+    assert_eq!(both.matches("it conflicts with a certificate authority").count(), 2, "{both}");
+}
+
+#[test]
 fn a_missing_or_unknown_choice_of_clusters_is_refused() {
     for (args, refusal) in [
         (
@@ -71,6 +84,10 @@ fn a_missing_or_unknown_choice_of_clusters_is_refused() {
         (&["analyze", "--all", "--contexts", "a"], "cannot be used with"),
         (&["status", "--cluster-profiles", "--kubeconfig", "one.yaml"], "--clusterprofile-provider-file"),
         (&["list-contexts", "--hub-context", "a", "--kubeconfig", "one.yaml"], "--cluster-profiles"),
+        (&["status", "--all", "--server", "https://other"], "choose contexts by --contexts"),
+        (&["analyze", "--context", "a"], "'--context <NAME>': each context names its own server"),
+        (&["list-contexts", "--cluster", "a"], "choose contexts by --contexts"),
+        (&["list-contexts", "--user=a"], "choose contexts by --contexts"),
         (
             &[
                 "list-contexts",

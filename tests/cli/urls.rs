@@ -5,7 +5,10 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P521_SHA512, SignatureAlgorithm,
+};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -34,10 +37,23 @@ impl Server {
         let key = KeyPair::generate().unwrap();
         let names = vec!["127.0.0.1".to_owned(), ELSEWHERE.to_owned()];
         let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        Self::with(&certificate, &key, &issuer.pem())
+    }
+
+    /// Starts a server whose certificate is its own authority, and may be one for others.
+    fn self_signed(kind: &'static SignatureAlgorithm) -> Self {
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate_for(kind).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self::with(&certificate, &key, &certificate.pem())
+    }
+
+    fn with(certificate: &Certificate, key: &KeyPair, authority: &str) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder().with_no_client_auth();
         let config = Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap());
-        let authority = super::directory(&[("ca.pem", issuer.pem().as_bytes())]);
+        let authority = super::directory(&[("ca.pem", authority.as_bytes())]);
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -113,6 +129,20 @@ fn a_url_is_read_over_http_and_https() {
     }
     let list = format!("http://127.0.0.1:{0}/pod.yaml,http://127.0.0.1:{0}/pod.yaml?2", server.port);
     assert!(server.analyze(&list, &[]).stdout.contains("Analyzed     : 1"), "the second is not found");
+}
+
+#[test]
+fn a_certificate_that_go_accepts_is_accepted() {
+    for kind in [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P521_SHA512] {
+        let server = Server::self_signed(kind);
+        let url = format!("https://127.0.0.1:{}/pod.yaml", server.port);
+        let run = server.analyze(&url, &[]);
+        assert!(run.status == 0 && run.stdout.contains("Analyzed     : 1"), "{run}");
+        let run = server.analyze(&url.replace("127.0.0.1", "localhost"), &[]);
+        assert!(run.status == 2 && run.stderr.contains("not valid for name"), "the host is not in it: {run}");
+        let run = server.analyze(&url, &[("SSL_CERT_FILE", "/dev/null")]);
+        assert!(run.status == 2 && run.stderr.contains("(UnknownIssuer): "), "it is not trusted: {run}");
+    }
 }
 
 #[test]

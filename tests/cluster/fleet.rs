@@ -7,7 +7,7 @@ use std::path::Path;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube_devops::policy::DevOpsPolicy;
+use kube_devops::policy::{ClusterDevOpsPolicy, DevOpsPolicy};
 use serde_json::{Value, json};
 
 use crate::analyze::on;
@@ -100,7 +100,7 @@ async fn the_status_of_policies_is_that_of_their_operator() {
     );
 
     let written = json!({ "status": { "healthScore": 71, "violations": 4, "pods": 9 } });
-    let policies = Api::<DevOpsPolicy>::namespaced(client, "default");
+    let policies = Api::<DevOpsPolicy>::namespaced(client.clone(), "default");
     policies.patch_status("p", &PatchParams::default(), &Patch::Merge(&written)).await.unwrap();
     let row = json!({
         "cluster": status()["clusters"][0]["context"], "namespace": "default", "name": "p", "mode": "audit",
@@ -108,6 +108,26 @@ async fn the_status_of_policies_is_that_of_their_operator() {
     });
     assert_eq!(status()["policies"], json!([row]));
     assert_eq!(status()["summary"]["score"], 71);
+
+    let mut whole = policy(3);
+    whole["kind"] = json!("ClusterDevOpsPolicy");
+    whole["metadata"] = json!({ "name": "base" });
+    whole["spec"]["namespaceSelector"] = json!({});
+    apply(&client, &whole).await.unwrap();
+    let written = json!({ "status": { "healthScore": 91, "violations": 6, "pods": 11, "namespaces": 2 } });
+    let cluster_policies = Api::<ClusterDevOpsPolicy>::all(client);
+    cluster_policies.patch_status("base", &PatchParams::default(), &Patch::Merge(&written)).await.unwrap();
+    let both = status();
+    let row = json!({
+        "cluster": both["clusters"][0]["context"], "namespace": "", "name": "cluster/base", "mode": "audit",
+        "score": 91, "violations": 6, "pods": 11, "namespaces": 2,
+    });
+    assert_eq!(both["policies"][1], row);
+    let summary = json!({
+        "clusters": 1, "failed": 0, "policies": 2, "clusterPolicies": 1, "unevaluated": 0, "pods": 20,
+        "score": 82, "lowest": 71, "violations": 10, "partial": false,
+    });
+    assert_eq!(both["summary"], summary);
 }
 
 fn fleet(kubeconfig: &Path, arguments: &[&str]) -> crate::analyze::Outcome {

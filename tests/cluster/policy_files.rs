@@ -98,9 +98,14 @@ async fn policies_travel_between_bundles_files_and_the_cluster() {
     fs::write(&bad, manifest(&shop, "alone", "{forbidLatestTag: true}")).unwrap();
     assert_eq!(run(&["policy", "import", "-f", bad.to_str().unwrap()]).code, 0);
     fs::remove_file(&bad).unwrap();
+    // An import without a set leaves a policy in its set.
+    let without_set = run(&["policy", "import", "-R", "-f", path]);
+    assert!(without_set.code == 0 && without_set.stdout.contains(&line(&blog, "restricted", "changed")));
+    let labels = Api::<DevOpsPolicy>::namespaced(client.clone(), &blog).get("restricted").await.unwrap();
+    assert_eq!(labels.metadata.labels.unwrap()["devops.stochastic.io/policy-set"], "web");
     let pruned = import(&["--prune"]);
     assert!(pruned.code == 0 && pruned.stdout.ends_with(&line(&shop, "first", "pruned")), "{pruned:?}");
-    assert!(pruned.stdout.contains(&line(&blog, "restricted", "changed")), "{pruned:?}");
+    assert!(pruned.stdout.contains(&line(&blog, "restricted", "unchanged")), "{pruned:?}");
     let names = eventually("the set without its policy", async || {
         let found = policies.list(&ListParams::default()).await.unwrap().items;
         let names: Vec<_> = found.into_iter().filter_map(|policy| policy.metadata.name).collect();

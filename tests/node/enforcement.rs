@@ -62,7 +62,8 @@ async fn a_policy_without_a_budget_reports_that_and_patches_nothing() {
 #[ignore = "needs a node: make test-node"]
 async fn a_memory_limit_that_is_exceeded_after_verification_is_withdrawn() {
     let workload = Workload::surging();
-    let server = Server::grows(Duration::from_mins(2));
+    // By then, the node has been ready for most of the five minutes after which its pods are evidence.
+    let server = Server::grows(Duration::from_mins(3));
     let fixture = Fixture::new(&workload, &server).await;
     let scenario = Scenario::new(workload, server).restarts(0).policy(MEMORY);
     scenario.run_on(&fixture).await.assert_verified();

@@ -154,7 +154,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
     let inputs = Inputs { paths: vec![directory.to_owned()], recursive: true, ..Inputs::default() };
     let path = |listed| match listed {
         Listed::Source(source) => Some(source.name().into()),
-        Listed::Package(_) | Listed::Unread(_) => None,
+        Listed::Package(_) | Listed::Unread(_) | Listed::Ignored(_) => None,
     };
     let paths = inputs.list().into_iter().filter_map(path);
     paths.filter(|path: &PathBuf| fs::metadata(path).unwrap().len() < 300_000).collect()

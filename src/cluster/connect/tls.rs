@@ -1,9 +1,8 @@
 //! The TLS settings of a client: the trusted certificates and its own certificate.
 
 use super::error::ConnectError;
-use super::pem::{certificates, sections};
 use super::target::{Content, Material, Target, Trust};
-use super::verifier::{Authorities, Unchecked, Verifier};
+use crate::trust::{Authorities, Unchecked, Verifier, certificates, sections};
 use rustls::ClientConfig;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::ServerCertVerifier;
@@ -44,7 +43,7 @@ impl Tls {
         let verifier: Arc<dyn ServerCertVerifier> = if *insecure || !target.server.is_secure() {
             Arc::new(Unchecked(algorithms))
         } else {
-            Arc::new(Verifier::new(Authorities::of(authority.as_ref())?, algorithms))
+            Arc::new(Verifier::new(authorities(authority.as_ref())?, algorithms))
         };
         let server_name = server_name.as_ref().map(|(name, place)| {
             let name = ServerName::try_from(name.clone());
@@ -149,21 +148,17 @@ impl Material {
     }
 }
 
-impl Authorities {
-    fn of(authority: Option<&Material>) -> Result<Self, ConnectError> {
-        let Some(material) = authority else {
-            let certificates = rustls_native_certs::load_native_certs().certs;
-            return Ok(Self::new(certificates, None));
-        };
-        let certificates = certificates(&material.read()?);
-        let mut store = RootCertStore::empty();
-        let (usable, _) = store.add_parsable_certificates(certificates.iter().cloned());
-        if usable == 0 {
-            let problem = format!("{}has no certificate in PEM form: correct it", material.shown());
-            return Err(material.place.error(problem));
-        }
-        Ok(Self::new(certificates, material.path().cloned()))
+/// Reads the trusted certificates; without any, those of the system count.
+fn authorities(authority: Option<&Material>) -> Result<Authorities, ConnectError> {
+    let Some(material) = authority else { return Ok(Authorities::of_system()) };
+    let certificates = certificates(&material.read()?);
+    let mut store = RootCertStore::empty();
+    let (usable, _) = store.add_parsable_certificates(certificates.iter().cloned());
+    if usable == 0 {
+        let problem = format!("{}has no certificate in PEM form: correct it", material.shown());
+        return Err(material.place.error(problem));
     }
+    Ok(Authorities::new(certificates, material.path().cloned()))
 }
 
 /// Pairs a certificate chain with its key, both in PEM form. As in Go, the certificate may have any X.509 version.

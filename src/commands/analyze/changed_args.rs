@@ -21,17 +21,29 @@ pub(super) struct ChangedArgs {
 }
 
 impl ChangedArgs {
-    /// Returns the names of the sources and packages in which nothing has changed; none without the flag.
-    pub(super) fn unchanged(&self, rendering: &Rendering) -> anyhow::Result<HashSet<String>> {
-        let Some(reference) = &self.changed_since else { return Ok(HashSet::new()) };
-        let changes = Changes::since(reference, Path::new(".")).context("--changed-since")?;
-        let is_unchanged = |source: &Source| match source {
-            Source::File(path) | Source::Found(path) => !changes.touch(path),
-            Source::Rendered { .. } | Source::Copy { .. } | Source::Url(_) | Source::Stdin => false,
-        };
-        let sources = rendering.sources.iter().filter(|source| is_unchanged(source)).map(Source::name);
-        let is_untouched = |paths: &[_]| !paths.iter().any(|path: &std::path::PathBuf| changes.touch(path));
-        let packages = rendering.inputs.iter().filter(|(_, inputs)| is_untouched(inputs));
-        Ok(sources.chain(packages.map(|(name, _)| name.clone())).collect())
+    /// Asks Git for the changes; `None` without the flag.
+    pub(super) fn changes(&self) -> anyhow::Result<Option<Changes>> {
+        let since = |reference: &String| Changes::since(reference, Path::new(".")).context("--changed-since");
+        self.changed_since.as_ref().map(since).transpose()
     }
+}
+
+/// Returns the names of the sources and packages in which nothing has changed; none without changes to compare with.
+pub(super) fn unchanged(changes: Option<Changes>, rendering: &Rendering) -> HashSet<String> {
+    let Some(mut changes) = changes else { return HashSet::new() };
+    let mut unchanged = HashSet::new();
+    for source in &rendering.sources {
+        match source {
+            Source::File(path) | Source::Found(path) if !changes.touch(path) => {
+                unchanged.insert(source.name());
+            }
+            _ => {}
+        }
+    }
+    for (name, inputs) in &rendering.inputs {
+        if !inputs.iter().any(|path| changes.touch(path)) {
+            unchanged.insert(name.clone());
+        }
+    }
+    unchanged
 }

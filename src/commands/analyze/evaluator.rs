@@ -71,9 +71,13 @@ impl<'p> files::Consumer for Evaluator<'p, '_> {
             return;
         }
         let (source, line) = self.place(place);
-        // The lines of rendered text are not those of a template.
+        let in_template = |path: &str| self.origins.find_line(place.source, (place.line_of)(path)?);
         let is_rendered = self.origins.find(place.source, place.line).is_some();
-        let line_of: LineOf<'_> = if self.lines && !is_rendered { place.line_of } else { &|_| None };
+        let line_of: LineOf<'_> = match (self.lines, is_rendered) {
+            (false, _) => &|_| None,
+            (true, true) => &in_template,
+            (true, false) => place.line_of,
+        };
         part.analysis.add(object, Some(Origin { source, line, line_of }));
     }
 

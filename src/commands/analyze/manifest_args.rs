@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use super::changed_args::ChangedArgs;
 use super::render_args::RenderArgs;
 use crate::commands::args::ConnectArgs;
-use crate::files::Inputs;
-use crate::paths::PathPatterns;
+use crate::files::{Ignores, Inputs};
 
 /// The manifests to evaluate.
 #[derive(Debug, clap::Args)]
@@ -33,7 +32,7 @@ pub(super) struct ManifestArgs {
 
     /// The files that are not read, by the configuration file.
     #[arg(skip)]
-    pub(super) ignores: Option<PathPatterns>,
+    pub(super) ignores: Option<Ignores>,
 }
 
 impl ManifestArgs {

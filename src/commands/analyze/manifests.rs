@@ -1,5 +1,9 @@
 //! Feeds manifests to an analysis.
 
+use std::panic::resume_unwind;
+use std::thread;
+
+use super::changed_args::unchanged;
 use super::evaluator::{Evaluator, Request, error};
 use super::manifest_args::ManifestArgs;
 use crate::commands::progress_spinner::ProgressSpinner;
@@ -57,8 +61,14 @@ fn read(
     progress: &ProgressSpinner,
 ) -> anyhow::Result<ManifestsRead> {
     let inputs = args.inputs(request.allow_empty);
-    let rendering = args.render.render(&inputs, request.namespace)?;
-    let unchanged = args.changed.unchanged(&rendering)?;
+    // Git compares the whole repository while the inputs are listed and rendered.
+    let (rendering, changes) = thread::scope(|scope| {
+        let changes = scope.spawn(|| args.changed.changes());
+        let rendering = args.render.render(&inputs, request.namespace);
+        (rendering, changes.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let rendering = rendering?;
+    let unchanged = unchanged(changes?, &rendering);
     let Rendering { sources, mut unread, unrendered, origins, mut notes, .. } = rendering;
     // An input without any object is an error only if nothing else explains it.
     let explained = request.allow_empty

@@ -32,6 +32,11 @@ pub(in crate::commands) fn bundle(text: &str) -> anyhow::Result<Bundle> {
     Ok(bundles.find(&name)?.clone())
 }
 
+/// Reads the only bundle of a file or directory; `None` if it has none.
+pub(in crate::commands) fn bundle_at(path: &Path) -> anyhow::Result<Option<Bundle>> {
+    Ok(if sources_at(path)?.is_empty() { None } else { Some(only_one(path)?) })
+}
+
 /// Returns true if a text is the path of a bundle, and not the name of a built-in one.
 pub(in crate::commands) fn is_bundle_path(text: &str) -> bool {
     text.contains(['/', '\\', '.'])

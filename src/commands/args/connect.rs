@@ -2,12 +2,8 @@
 
 use std::path::PathBuf;
 
-use jiff::SignedDuration;
-
-use super::boolean::boolean;
-use super::duration;
-use super::login::{LoginArgs, path};
-use super::tls::TlsArgs;
+use super::access::AccessArgs;
+use super::login::path;
 use crate::cluster::{ConnectOptions, Overrides};
 
 /// Connection to the cluster, as with kubectl.
@@ -35,27 +31,7 @@ pub(in crate::commands) struct ConnectArgs {
     server: Option<String>,
 
     #[command(flatten)]
-    tls: TlsArgs,
-
-    #[command(flatten)]
-    login: LoginArgs,
-
-    /// Do not ask for compressed responses
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value_t = false,
-        default_missing_value = "true",
-        hide_default_value = true,
-        value_parser = boolean
-    )]
-    disable_compression: bool,
-
-    /// Time limit of one request, such as 5, 30s or 1m; 0 for no limit
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    request_timeout: SignedDuration,
+    access: AccessArgs,
 }
 
 impl ConnectArgs {
@@ -83,19 +59,17 @@ impl ConnectArgs {
 
     /// Returns the options of a connection for a one-shot command.
     pub(in crate::commands) fn options(&self) -> ConnectOptions {
-        let limit = self.request_timeout;
+        let access = self.access.options();
         ConnectOptions {
             kubeconfig: self.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty()),
-            overrides: self.tls.add_to(self.login.add_to(Overrides {
+            overrides: Overrides {
                 context: self.context.clone(),
                 cluster: self.cluster.clone(),
                 user: self.user.clone(),
                 server: self.server.clone(),
-                disable_compression: self.disable_compression,
-                ..Overrides::default()
-            })),
-            request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
-            ..ConnectOptions::default()
+                ..access.overrides
+            },
+            ..access
         }
     }
 }

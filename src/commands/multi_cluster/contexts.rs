@@ -7,8 +7,9 @@ use jiff::SignedDuration;
 
 use super::known::Known;
 use super::profiles::ProfileArgs;
+use super::refused::RefusedArgs;
 use crate::cluster::{ConnectOptions, KubeContext, Overrides, Paging, contexts};
-use crate::commands::args::duration;
+use crate::commands::args::{AccessArgs, duration};
 use crate::fleet::{Limits, Member};
 
 /// The objects of a page. Many clusters are read at once, so pages are smaller than those of one.
@@ -32,12 +33,14 @@ pub(super) struct KubeconfigArgs {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
     timeout: SignedDuration,
 
-    /// Time limit of one request, such as 5, 30s or 1m; 0 for no limit
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    request_timeout: SignedDuration,
-
     #[command(flatten)]
     profiles: ProfileArgs,
+
+    #[command(flatten)]
+    access: AccessArgs,
+
+    #[command(flatten)]
+    refused: RefusedArgs,
 }
 
 impl KubeconfigArgs {
@@ -86,7 +89,7 @@ impl KubeconfigArgs {
             };
             let options = ConnectOptions {
                 kubeconfig: file.map(Path::to_owned),
-                overrides: Overrides { context: Some(context.name.clone()), ..Overrides::default() },
+                overrides: Overrides { context: Some(context.name.clone()), ..base.overrides.clone() },
                 ..base.clone()
             };
             Member { name, options: Ok(options) }
@@ -99,12 +102,6 @@ impl KubeconfigArgs {
 
     /// Returns the options of every connection. Clones of them share the bound on pages.
     fn options(&self) -> ConnectOptions {
-        let limit = self.request_timeout;
-        ConnectOptions {
-            request_timeout: (!limit.is_zero()).then_some(limit.unsigned_abs()),
-            no_prompt: true,
-            paging: Paging::shared(OBJECTS, PAGES),
-            ..ConnectOptions::default()
-        }
+        ConnectOptions { no_prompt: true, paging: Paging::shared(OBJECTS, PAGES), ..self.access.options() }
     }
 }

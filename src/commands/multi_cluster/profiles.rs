@@ -40,7 +40,7 @@ impl ProfileArgs {
     pub(super) async fn known(&self, base: &ConnectOptions) -> anyhow::Result<Vec<Known>> {
         let file = self.clusterprofile_provider_file.as_deref().unwrap_or_else(|| Path::new(""));
         let providers = AccessProviders::read(file).context("--clusterprofile-provider-file")?;
-        let overrides = Overrides { context: self.hub_context.clone(), ..Overrides::default() };
+        let overrides = Overrides { context: self.hub_context.clone(), ..base.overrides.clone() };
         let hub = cluster::connect(&ConnectOptions { overrides, ..base.clone() }).await.context("the hub")?;
         let profiles = match hub.cluster_profiles(self.clusterprofile_namespace.as_deref()).await {
             Ok(profiles) => profiles,

@@ -7,13 +7,12 @@ use crate::commands::ExitStatus;
 use crate::fleet::{Member, MemberResult, Surveyed, survey};
 use crate::governance::{ClusterResult, ClusterStatus, FleetStatus};
 use crate::output::FleetFormat;
-use crate::policies::summaries;
-use crate::policy::PolicySummary;
-use crate::terminal::to_stdout;
+use crate::policies::{PolicySummaries, summaries};
+use crate::terminal::{note, to_stdout};
 
 /// Show the status of the policies of many clusters, as their operators have written it.
 ///
-/// It reads each cluster's policies in one request, and no pods. Contexts of the same cluster count once.
+/// It reads each cluster's policies in one request for each of both kinds, and no pods. Contexts of the same cluster count once.
 ///
 /// Exit status: 2 when a cluster could not be read.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,7 +37,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let (mut clusters, mut policies) = (Vec::new(), Vec::new());
     for surveyed in survey(&members, args.kubeconfig.limits(), work).await {
         let (row, found) = row(surveyed);
-        policies.extend(found.map(|found| (row.context.clone(), found)));
+        if let Some(PolicySummaries { policies: found, notes }) = found {
+            notes.iter().try_for_each(|text| note(format_args!("{}: {text}", row.context)))?;
+            policies.push((row.context.clone(), found));
+        }
         clusters.push(row);
     }
     let status = FleetStatus::new(clusters, &policies);
@@ -47,13 +49,13 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 }
 
 /// Makes the row of a context, and returns the policies of its cluster.
-fn row(surveyed: Surveyed<Vec<PolicySummary>>) -> (ClusterStatus, Option<Vec<PolicySummary>>) {
+fn row(surveyed: Surveyed<PolicySummaries>) -> (ClusterStatus, Option<PolicySummaries>) {
     let Surveyed { name: context, result } = surveyed;
     let row = |result, reason, version| ClusterStatus { context, result, reason, version, figures: None };
     match result {
-        MemberResult::Done(reached, policies) => {
-            let none = policies.is_empty().then(|| "no policies".to_owned());
-            (row(ClusterResult::Analyzed, none, Some(reached.version)), Some(policies))
+        MemberResult::Done(reached, found) => {
+            let none = found.policies.is_empty().then(|| "no policies".to_owned());
+            (row(ClusterResult::Analyzed, none, Some(reached.version)), Some(found))
         }
         MemberResult::SameAs(other) => {
             (row(ClusterResult::SameCluster, Some(format!("counted as {other}")), None), None)

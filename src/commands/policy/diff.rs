@@ -16,9 +16,9 @@ use crate::terminal::{self, to_stdout};
 
 /// Compare the policies of files, bundles or clusters.
 ///
-/// A side is a path, bundle:NAME, `cluster` for the cluster of the flags, or cluster:CONTEXT. Policies are compared by
-/// namespace and name, cluster policies by name. A bundle is compared with each policy of the other side, and two files with one policy each are
-/// compared whatever the names. Only specs count, with the defaults that the API server adds.
+/// A side is a path, bundle:NAME, `cluster` for the cluster of the flags, or cluster:CONTEXT. A path leads to policies or
+/// to one bundle. Policies are compared by namespace and name, cluster policies by name. A bundle is compared with each
+/// policy of the other side, and two files with one policy each are compared whatever the names. Only specs count, with the defaults that the API server adds.
 ///
 /// Exit status: 0 when both sides are the same, 1 when they differ.
 #[derive(Clone, Debug, clap::Args)]

@@ -17,24 +17,31 @@ pub(super) fn unread_subdirectory(paths: &[PathBuf], recursive: bool) -> Option<
 
 /// Reads and validates the policies at paths, and notes the objects of other kinds.
 pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<PolicyDocument>> {
-    let mut policies: Vec<PolicyDocument> = Vec::new();
+    let (policies, notes) = read_quietly(paths, recursive)?;
+    notes.iter().try_for_each(note)?;
+    Ok(policies)
+}
+
+/// Reads and validates the policies at paths. Returns notes about the rest of the input, too.
+pub(super) fn read_quietly(
+    paths: &[PathBuf],
+    recursive: bool,
+) -> anyhow::Result<(Vec<PolicyDocument>, Vec<String>)> {
+    let (mut policies, mut notes): (Vec<PolicyDocument>, Vec<String>) = (Vec::new(), Vec::new());
     for source in (Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() }).sources() {
         let source = source.map_err(|failure| anyhow!("{}: {}", failure.source, failure.message))?;
         let text = source.text().with_context(|| source.name())?;
         for repeated in repeated_keys(&text) {
-            note(format_args!(
-                "{}: line {}: {}",
-                source.name(),
-                repeated.line,
-                files::repeated_key(&repeated.key)
-            ))?;
+            let problem = files::repeated_key(&repeated.key);
+            notes.push(format!("{}: line {}: {problem}", source.name(), repeated.line));
         }
         let found = PolicyDocuments::read(&text).with_context(|| source.name())?;
         if !found.other_kinds.is_empty() {
             let mut kinds = found.other_kinds;
             kinds.sort();
             kinds.dedup();
-            note(format_args!("{}: left out objects of other kinds: {}", source.name(), kinds.join(", ")))?;
+            let kinds = kinds.join(", ");
+            notes.push(format!("{}: left out objects of other kinds: {kinds}", source.name()));
         }
         for policy in found.policies {
             if policies.iter().any(|other| other.key() == policy.key()) {
@@ -48,5 +55,5 @@ pub(super) fn read(paths: &[PathBuf], recursive: bool) -> anyhow::Result<Vec<Pol
         }
     }
     policies.sort_by_key(PolicyDocument::key);
-    Ok(policies)
+    Ok((policies, notes))
 }

@@ -1,14 +1,15 @@
 //! A side of `policy diff`: a path, a bundle or a cluster.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use kube::core::Selector;
 
 use crate::cluster::{self, ConnectOptions};
-use crate::commands::args::{ConnectArgs, bundle};
+use crate::commands::args::{ConnectArgs, bundle, bundle_at};
 use crate::policies::documents;
-use crate::policy::{PolicyDocument, PolicySide, SystemNamespaces};
+use crate::policy::{Bundle, PolicyDocument, PolicySide, SystemNamespaces};
+use crate::terminal::note;
 
 /// A side, and its source.
 pub(super) struct SideRead {
@@ -17,7 +18,7 @@ pub(super) struct SideRead {
     pub(super) is_cluster: bool,
 }
 
-/// Reads a side: the policies of a file, a bundle or a cluster, in one namespace or in all.
+/// Reads a side: the policies of files or of a cluster, in one namespace or in all, or a bundle, built in or in a file.
 pub(super) async fn side(
     text: &str,
     namespace: Option<&str>,
@@ -26,10 +27,7 @@ pub(super) async fn side(
 ) -> anyhow::Result<SideRead> {
     let name = text.to_owned();
     if let Some(bundle_name) = text.strip_prefix("bundle:") {
-        let bundle = bundle(bundle_name)?;
-        let policy = PolicyDocument::from_object(&bundle.manifest(&bundle.name, None, None));
-        let side = PolicySide { name, policies: vec![policy], is_template: true };
-        return Ok(SideRead { side, is_file: false, is_cluster: false });
+        return Ok(side_of_bundle(name, &bundle(bundle_name)?));
     }
     let context = text.strip_prefix("cluster:");
     if text == "cluster" || context.is_some() {
@@ -40,18 +38,33 @@ pub(super) async fn side(
         let cluster = cluster::connect(&options).await.with_context(|| name.clone())?;
         let policies = documents(&cluster, namespace).await;
         let policies = policies.with_context(|| format!("{name}: cannot list the policies"))?;
-        let side = PolicySide { name, policies, is_template: false };
+        let side = PolicySide { name, policies, is_template: false, is_bundle: false };
         return Ok(SideRead { side, is_file: false, is_cluster: true });
     }
-    let mut policies = super::files::read(&[PathBuf::from(text)], recursive)?;
+    let (mut policies, notes) = super::files::read_quietly(&[PathBuf::from(text)], recursive)?;
+    let path = Path::new(text);
+    // Only what can be read twice is also looked at as a bundle.
+    if policies.is_empty()
+        && path.exists()
+        && let Some(bundle) = bundle_at(path)?
+    {
+        return Ok(side_of_bundle(name, &bundle));
+    }
+    notes.iter().try_for_each(note)?;
     if let Some(namespace) = namespace {
         for policy in policies.iter_mut().filter(|policy| !policy.is_cluster) {
             policy.namespace.get_or_insert_with(|| namespace.to_owned());
         }
         policies.retain(|policy| policy.namespace.as_deref() == Some(namespace));
     }
-    let side = PolicySide { name, policies, is_template: false };
+    let side = PolicySide { name, policies, is_template: false, is_bundle: false };
     Ok(SideRead { side, is_file: true, is_cluster: false })
+}
+
+fn side_of_bundle(name: String, bundle: &Bundle) -> SideRead {
+    let policy = PolicyDocument::from_object(&bundle.manifest(&bundle.name, None, None));
+    let side = PolicySide { name, policies: vec![policy], is_template: true, is_bundle: true };
+    SideRead { side, is_file: false, is_cluster: false }
 }
 
 /// Puts a policy for each namespace that it selects in the place of a cluster policy, as the cluster of the flags has them.

@@ -46,6 +46,10 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
     let until = args.time.map(|time| Timestamp::now() + time);
     let marked = break_glass(&cluster, until).await?;
+    if marked.is_empty() {
+        note("no denial is suspended")?;
+        return Ok(ExitStatus::Clean);
+    }
     for object in &marked {
         match until {
             Some(until) => to_stdout(|out| writeln!(out, "{object} denies nothing until {until:.0}"))?,

@@ -27,7 +27,7 @@ use crate::terminal::{note, to_stdout};
 /// Exit status: 2 when it was not installed.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Namespace of the webhook
+    /// Namespace of the webhook: that of its Secret and its Service
     #[arg(short, long, value_name = "NAME", default_value = DEFAULT_NAMESPACE, value_parser = namespace)]
     namespace: String,
 
@@ -40,6 +40,9 @@ pub(super) struct Args {
     service_port: u16,
 
     /// Address of a webhook that runs outside of the cluster: https, host and port
+    ///
+    /// Its certificate must be valid for the host: start `webhook serve` with --tls-name HOST. Its Secret is in the
+    /// namespace of its kubeconfig, unless --lease-namespace names another one.
     #[arg(long, value_name = "URL", conflicts_with_all = ["service_name", "service_port"])]
     url: Option<String>,
 

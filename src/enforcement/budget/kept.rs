@@ -54,9 +54,10 @@ impl Ledger {
     /// Keeps the settings of a deleted policy for the patches that stay; returns whether there was room.
     pub fn keep(&mut self, patches: &KeptPatches) -> bool {
         self.forget_kept(&patches.workloads.keys().map(String::as_str).collect());
-        let has_room = self.has_room();
-        if has_room {
-            self.kept.push(patches.clone());
+        self.kept.push(patches.clone());
+        let has_room = self.is_short();
+        if !has_room {
+            self.kept.pop();
         }
         has_room
     }

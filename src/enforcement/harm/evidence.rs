@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::refused::refused_fields;
-use super::trouble::{RESTARTS, Trouble, TroubleKind, WINDOW};
-use crate::enforcement::field::{ContainerField, Field, Fields};
-use crate::enforcement::refusal_class::is_quota_exceeded;
+use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, window};
+use crate::enforcement::field::{Compute, ContainerField, Field, Fields};
 use crate::policy::RemediationReason;
 
 /// The time before the first sign of trouble from which events count, because clocks and watches differ a little.
@@ -24,6 +23,10 @@ pub struct EventSeen {
     pub reason: String,
     /// The note.
     pub note: String,
+    /// The number of its occurrences.
+    pub count: u32,
+    /// The time of its first occurrence.
+    pub first: Option<Timestamp>,
     /// The time of its last occurrence.
     pub last: Option<Timestamp>,
 }
@@ -35,12 +38,14 @@ pub struct Knowledge {
     pub owned: Fields,
     /// The events about its pods, or about the workload if pods are refused.
     pub events: Vec<EventSeen>,
-    /// The nodes that have been ready for long enough.
-    pub steady: BTreeSet<String>,
+    /// The nodes that have been ready for long enough, and the time since which their pods are evidence.
+    pub steady: BTreeMap<String, Timestamp>,
     /// The usual restarts of a container per hour before the patch; `None` if unknown.
     pub usual_restarts: Option<u32>,
-    /// True if pods of the workload without these fields restart too.
-    pub others_restart: bool,
+    /// The pods of the workload.
+    pub pods: Vec<PodSeen>,
+    /// True if another client may have changed the template after the patch was verified.
+    pub others_changed: bool,
     /// The message of the controller that cannot create pods.
     pub refusal: Option<String>,
 }
@@ -58,42 +63,73 @@ pub struct Harm {
 
 /// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
 pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
-    // Pods on an unhealthy node are no evidence.
-    let pods: BTreeMap<&String, &String> =
-        trouble.pods.iter().filter(|(_, node)| known.steady.contains(*node)).collect();
     match trouble.kind {
-        TroubleKind::Restarts => killed(trouble, known, &pods).or_else(|| ended(trouble, known, &pods)),
-        TroubleKind::Unready if pods.len() == trouble.pods.len() => unready(trouble, known, now),
-        TroubleKind::Unready => None,
+        TroubleKind::OutOfMemory => out_of_memory(trouble, known),
+        TroubleKind::Restarts => restarts(trouble, known, now),
+        TroubleKind::Unready => unready(trouble, known, now),
         TroubleKind::Refused => refused(known),
     }
 }
 
+/// Returns the memory limits of ours under which containers ran out of memory.
+fn out_of_memory(trouble: &Trouble, known: &Knowledge) -> Option<Harm> {
+    let (name, node) = trouble.pods.first_key_value()?;
+    let pod = known.pods.iter().find(|pod| pod.name == *name && known.steady.contains_key(node))?;
+    let limits = pod.out_of_memory.iter().map(|end| limit_of(&end.container));
+    let fields: BTreeSet<ContainerField> = limits.filter(|of| known.owned.contains_key(of)).collect();
+    let container = &fields.first()?.container;
+    let message = format!("container {container} of pod {name} ran out of memory");
+    Some(Harm { fields, reason: RemediationReason::OomKilled, message })
+}
+
+/// Returns the memory limit of a container.
+fn limit_of(container: &str) -> ContainerField {
+    ContainerField::new(container, Field::Limit(Compute::Memory))
+}
+
+/// Returns the containers that our probe restarts. Restarts before the node was well are no evidence.
+fn restarts(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
+    let (name, node) = trouble.pods.first_key_value()?;
+    let steady = known.steady.get(node)?;
+    let pod = known.pods.iter().find(|pod| pod.name == *name)?;
+    let (containers, since) = pod.restarting(RESTARTS, window(now).max(*steady))?;
+    killed(pod, &containers, known, since, now).or_else(|| ended(pod, &containers, known))
+}
+
 /// Returns the containers that the kubelet restarted because of our probe.
-fn killed(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
-    let blames = |event: &EventSeen, container: &str, probe: &str| {
-        let note = event.note.to_lowercase();
-        let kills = event.reason == "Killing" && note.contains(&format!("failed {probe} probe"));
-        let fails = event.reason == "Unhealthy" && note.starts_with(&format!("{probe} probe failed"));
-        (kills || fails)
-            && event.is_about(container)
-            && pods.contains_key(&event.name)
-            && event.is_since(trouble.since)
-    };
+///
+/// Only `Killing` says so. A server that needs a second to listen fails its startup probe at each start, and the
+/// kubelet reports that as `Unhealthy`.
+fn killed(
+    pod: &PodSeen,
+    containers: &BTreeSet<&str>,
+    known: &Knowledge,
+    since: Timestamp,
+    now: Timestamp,
+) -> Option<Harm> {
     let probes = [(Field::LivenessProbe, "liveness"), (Field::StartupProbe, "startup")];
-    for container in &trouble.containers {
+    for container in containers {
         for (field, probe) in probes {
             if !known.owned.contains_key(&ContainerField::new(container, field)) {
                 continue;
             }
-            let Some(event) = known.events.iter().find(|event| blames(event, container, probe)) else {
-                continue;
-            };
-            let pod = &event.name;
+            let kills = known.events.iter().filter(|event| {
+                event.reason == "Killing"
+                    && event.note.to_lowercase().contains(&format!("failed {probe} probe"))
+                    && event.is_about(container)
+                    && event.name == pod.name
+                    && event.is_since(since, now)
+            });
+            let (mut times, mut last) = (0, None);
+            for event in kills {
+                times += event.times_within_window(now);
+                last = Some(event);
+            }
+            let Some(event) = last.filter(|_| times >= RESTARTS) else { continue };
             let message = format!(
-                "pod {pod}, container {container}: its {probe} probe ended it {RESTARTS} times within an hour. If the \
+                "pod {}, container {container}: its {probe} probe ended it {RESTARTS} times within an hour. If the \
                  server hung, the probe did its job; it is withdrawn all the same: {}",
-                event.note
+                pod.name, event.note
             );
             let fields = probes_of(known, container);
             return Some(Harm { fields, reason: RemediationReason::ProbeRestarts, message });
@@ -103,36 +139,59 @@ fn killed(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String
 }
 
 /// Returns the containers that exit by themselves while our probe connects to them, and not without it.
-fn ended(trouble: &Trouble, known: &Knowledge, pods: &BTreeMap<&String, &String>) -> Option<Harm> {
+fn ended(pod: &PodSeen, containers: &BTreeSet<&str>, known: &Knowledge) -> Option<Harm> {
     let usual = known.usual_restarts? as usize;
-    if known.others_restart || usual >= RESTARTS {
+    if usual >= RESTARTS || known.pods.iter().any(|other| other.excuses(pod)) {
         return None;
     }
-    let (pod, _) = pods.first_key_value()?;
-    let container = trouble.containers.iter().find(|container| !probes_of(known, container).is_empty())?;
-    let message = format!(
-        "pod {pod}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do \
-         not ({usual} within an hour before the patch)"
+    let container = containers.iter().find(|container| !probes_of(known, container).is_empty())?;
+    let words = format!(
+        "pod {}, container {container}: it ended {RESTARTS} times within an hour, and pods without these probes do not \
+         ({usual} within an hour before the patch)",
+        pod.name
     );
-    Some(Harm { fields: probes_of(known, container), reason: RemediationReason::CrashLoop, message })
+    // The release of another client was not there before the patch, so there is nothing to compare it with.
+    let (reason, message) = if known.others_changed {
+        let crashes = RemediationReason::CrashLoop;
+        let message = format!("{crashes}, after another client changed the template too: {words}");
+        (RemediationReason::ChangedMeanwhile, message)
+    } else {
+        (RemediationReason::CrashLoop, words)
+    };
+    Some(Harm { fields: probes_of(known, container), reason, message })
 }
 
 /// Returns the pods that our readiness or startup probe keeps from becoming ready.
+///
+/// The container that runs must be unready now: the kubelet makes it so for its probes alone. A probe that failed when
+/// the container started is no evidence against it if the pod waits for another container or for a readiness gate.
 fn unready(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
-    let probes = [(Field::ReadinessProbe, "readiness"), (Field::StartupProbe, "startup")];
-    let failing = known.events.iter().find_map(|event| {
-        let recent = event.is_since(trouble.since) && trouble.pods.contains_key(&event.name);
-        let about = known.owned.keys().find(|of| {
-            let probe = probes.iter().find(|(field, _)| *field == of.field);
-            probe.is_some_and(|(_, probe)| {
-                event.reason == "Unhealthy"
-                    && event.note.to_lowercase().starts_with(&format!("{probe} probe failed"))
-                    && event.is_about(&of.container)
+    // Pods on nodes that are not well are no evidence, but other pods are.
+    let counts = |name: &str| trouble.pods.get(name).is_some_and(|node| known.steady.contains_key(node));
+    let fails = |event: &EventSeen, of: &ContainerField| {
+        let (probe, after_start) = match of.field {
+            Field::ReadinessProbe => ("readiness", true),
+            Field::StartupProbe => ("startup", false),
+            _ => return false,
+        };
+        let pod = known.pods.iter().find(|pod| pod.name == event.name);
+        let mut containers = pod.into_iter().flat_map(|pod| &pod.unready);
+        event.reason == "Unhealthy"
+            && event.note.to_lowercase().starts_with(&format!("{probe} probe failed"))
+            && event.is_about(&of.container)
+            && containers.any(|container| {
+                container.name == of.container
+                    && container.started == after_start
+                    && now.duration_since(container.running) >= PASSING
             })
-        });
-        about.filter(|_| recent).map(|of| (event, of))
+    };
+    let recent =
+        known.events.iter().filter(|event| counts(&event.name) && event.is_since(trouble.since, now));
+    let mut failing = recent.filter_map(|event| {
+        let of = known.owned.keys().find(|of| fails(event, of))?;
+        Some((event, of))
     });
-    let (event, of) = failing?;
+    let (event, of) = failing.next()?;
     let seconds = now.duration_since(trouble.since).as_secs();
     let message = format!(
         "pod {}, container {}: no pod of its revision is ready for {seconds} s: {}",
@@ -147,9 +206,7 @@ fn refused(known: &Knowledge) -> Option<Harm> {
     let created = known.events.iter().filter(|event| event.reason == "FailedCreate");
     words.chain(created.map(|event| event.note.as_str())).find_map(|words| {
         let fields = refused_fields(words, &known.owned);
-        let is_quota = is_quota_exceeded(words);
-        let reason = if is_quota { RemediationReason::QuotaExceeded } else { RemediationReason::NotCreated };
-        let message = format!("its pods are not created: {words}");
+        let (reason, message) = (RemediationReason::NotCreated, format!("its pods are not created: {words}"));
         (!fields.is_empty()).then_some(Harm { fields, reason, message })
     })
 }
@@ -160,15 +217,45 @@ fn probes_of(known: &Knowledge, container: &str) -> BTreeSet<ContainerField> {
     probes.cloned().collect()
 }
 
+impl PodSeen {
+    /// Returns true if a container ran out of memory that has one of these memory limits.
+    pub fn ran_out_of_memory(&self, limits: &BTreeSet<ContainerField>) -> bool {
+        self.out_of_memory.iter().any(|end| limits.contains(&limit_of(&end.container)))
+    }
+
+    /// Returns true if this pod shows that the containers of a troubled pod end for another cause than our fields: it
+    /// lacks them and restarts too, or it has had them for longer, in an earlier revision, and does not restart.
+    fn excuses(&self, troubled: &Self) -> bool {
+        let is_earlier = self.revision != troubled.revision
+            && self.started.zip(troubled.started).is_some_and(|(own, other)| own < other);
+        if self.patched {
+            is_earlier && self.ready && self.restarts.is_empty()
+        } else {
+            !self.restarts.is_empty()
+        }
+    }
+}
+
 impl EventSeen {
     fn is_about(&self, container: &str) -> bool {
         self.field_path.strip_prefix("spec.containers{").and_then(|rest| rest.strip_suffix('}'))
             == Some(container)
     }
 
-    /// Returns true if it occurred during the trouble, of which at most the last hour counts.
-    fn is_since(&self, since: Timestamp) -> bool {
-        let earliest = since.saturating_sub(EARLIER.max(SignedDuration::ZERO)).unwrap_or(Timestamp::MIN);
-        self.last.is_some_and(|last| last >= earliest && last.duration_since(since) <= WINDOW)
+    /// Returns true if it last occurred during the trouble, within the last hour.
+    fn is_since(&self, since: Timestamp, now: Timestamp) -> bool {
+        let earliest = since.saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
+        self.last.is_some_and(|last| last >= earliest.max(window(now)))
+    }
+
+    /// Returns the number of its occurrences that were certainly within the window. If the first was earlier, only the
+    /// last has a known time.
+    fn times_within_window(&self, now: Timestamp) -> usize {
+        let earliest = window(now).saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
+        if self.first.is_some_and(|first| first >= earliest) {
+            usize::try_from(self.count).unwrap_or(usize::MAX).max(1)
+        } else {
+            usize::from(self.last.is_some_and(|last| last >= earliest))
+        }
     }
 }

@@ -5,11 +5,15 @@ mod evidence;
 mod incident;
 mod refused;
 mod trouble;
+mod turns;
 
 pub use evidence::{EventSeen, Harm, Knowledge, find_harm};
 pub use incident::{Course, Trial, course};
 pub use refused::refused_fields;
-pub use trouble::{PodSeen, Restart, Trouble, TroubleKind, WorkloadSeen, next_look, troubles};
+pub use trouble::{
+    PodSeen, Restart, Trouble, TroubleKind, UnreadyContainer, WorkloadSeen, next_look, troubles,
+};
+pub use turns::in_turn;
 
 #[cfg(test)]
 mod tests;

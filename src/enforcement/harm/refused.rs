@@ -10,8 +10,11 @@ use crate::workload::Quantity;
 /// Returns our fields that the API server's message blames for refused pods.
 ///
 /// A [`LimitRange`](https://github.com/kubernetes/kubernetes/blob/v1.36.3/plugin/pkg/admission/limitranger/admission.go)
-/// names the resource and the amount, such as `maximum memory usage per Container is 16Mi, but limit is 32Mi`. A quota
-/// names what was requested, such as `requested: requests.cpu=10m`.
+/// names the resource and the amount, such as `maximum memory usage per Container is 16Mi, but limit is 32Mi`.
+///
+/// An exceeded quota blames none: a quota of CPU or memory [refuses every
+/// pod](https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/quota/v1/evaluator/core/pods.go) with a container that
+/// lacks the amount.
 pub fn refused_fields(words: &str, owned: &Fields) -> BTreeSet<ContainerField> {
     let refused = owned.iter().filter(|(of, value)| {
         let (compute, is_limit) = match of.field {
@@ -21,7 +24,6 @@ pub fn refused_fields(words: &str, owned: &Fields) -> BTreeSet<ContainerField> {
         };
         let parts = words.split(['[', ']', ';']).flat_map(|part| part.split(", m").chain([part]));
         parts.into_iter().any(|part| by_limit_range(part, compute, is_limit, value))
-            || by_quota(words, compute, is_limit)
     });
     refused.map(|(of, _)| of.clone()).collect()
 }
@@ -40,22 +42,4 @@ fn by_limit_range(words: &str, compute: Compute, is_limit: bool, value: &Value) 
     let amount = Quantity::parse(amount.trim_end_matches('.'));
     amount.is_some()
         && value.as_str().map_or_else(|| Quantity::parse(&value.to_string()), Quantity::parse) == amount
-}
-
-fn by_quota(words: &str, compute: Compute, is_limit: bool) -> bool {
-    let Some((_, requested)) =
-        words.split_once("exceeded quota").and_then(|(_, rest)| rest.split_once("requested: "))
-    else {
-        return false;
-    };
-    let requested = requested.split_once(", used: ").map_or(requested, |(requested, _)| requested);
-    let name = compute.as_str();
-    requested.split(',').any(|amount| {
-        let resource = amount.split('=').next().unwrap_or_default().trim();
-        if is_limit {
-            resource == format!("limits.{name}")
-        } else {
-            resource == format!("requests.{name}") || resource == name
-        }
-    })
 }

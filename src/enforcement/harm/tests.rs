@@ -1,6 +1,6 @@
 //! Tables of observations for harm, and properties over generated ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -21,6 +21,11 @@ fn restarts(times: &[i64]) -> Vec<Restart> {
     times.iter().map(|second| Restart { container: "main".to_owned(), at: at(*second) }).collect()
 }
 
+/// The container of a pod, which is not ready.
+fn container(started: bool) -> UnreadyContainer {
+    UnreadyContainer { name: "main".to_owned(), running: at(0), started }
+}
+
 /// A pod of the patched revision that has been unready since a second.
 fn pod(name: &str, since: i64) -> PodSeen {
     PodSeen {
@@ -31,6 +36,8 @@ fn pod(name: &str, since: i64) -> PodSeen {
         ready: false,
         since: at(since),
         restarts: Vec::new(),
+        unready: vec![container(true)],
+        out_of_memory: Vec::new(),
         terminating: false,
         patched: true,
     }
@@ -64,15 +71,22 @@ fn event(pod: &str, reason: &str, note: &str, second: i64) -> EventSeen {
         field_path: "spec.containers{main}".to_owned(),
         reason: reason.to_owned(),
         note: note.to_owned(),
+        count: 1,
+        first: Some(at(second)),
         last: Some(at(second)),
     }
+}
+
+/// An event that a kubelet counted several times.
+fn repeated(count: u32, first: i64, event: EventSeen) -> EventSeen {
+    EventSeen { count, first: Some(at(first)), ..event }
 }
 
 fn knowledge(events: Vec<EventSeen>) -> Knowledge {
     Knowledge {
         owned: probes(),
         events,
-        steady: BTreeSet::from(["node".to_owned()]),
+        steady: BTreeMap::from([("node".to_owned(), at(-1000))]),
         usual_restarts: Some(0),
         ..Knowledge::default()
     }
@@ -133,15 +147,21 @@ fn three_restarts_within_an_hour_make_a_suspicion_and_two_make_none() {
 /// The verdict on a pod that restarted three times.
 fn after_restarts(known: &Knowledge) -> Option<Harm> {
     let restarting = PodSeen { restarts: restarts(&[100, 200, 300]), ready: true, ..pod("a", 0) };
+    let mut known = known.clone();
+    known.pods.push(restarting.clone());
     let found = troubles(&workload("web", vec![restarting]), at(0), at(300));
-    find_harm(&found[0], known, at(300))
+    find_harm(&found[0], &known, at(300))
+}
+
+/// A pod of an earlier revision that is ready.
+fn earlier(patched: bool) -> PodSeen {
+    PodSeen { revision: "old".to_owned(), started: Some(at(-100)), ready: true, patched, ..pod("b", -90) }
 }
 
 #[test]
 fn restarts_are_harm_if_our_probe_causes_them() {
     let killing = "Container main failed liveness probe, will be restarted";
-    let named = event("a", "Killing", killing, 299);
-    let reason = |known: &Knowledge| after_restarts(known).map(|harm| harm.reason);
+    let named = repeated(3, 99, event("a", "Killing", killing, 299));
     let base = knowledge(vec![named.clone()]);
     let harm = after_restarts(&base).unwrap();
     assert_eq!(harm.reason, RemediationReason::ProbeRestarts);
@@ -149,51 +169,204 @@ fn restarts_are_harm_if_our_probe_causes_them() {
     assert!(harm.message.contains("the probe did its job; it is withdrawn all the same"), "{}", harm.message);
     // The restarts before the patch are unknown, so only the events count.
     let unknown = |events| Knowledge { usual_restarts: None, ..knowledge(events) };
-    for (what, event, expected) in [
-        ("killing", named.clone(), true),
-        ("startup", event("a", "Unhealthy", "Startup probe failed: dial tcp: refused", 250), true),
-        ("liveness", event("a", "Unhealthy", "Liveness probe failed: dial tcp: refused", 250), true),
-        ("readiness", event("a", "Unhealthy", "Readiness probe failed: dial tcp: refused", 250), false),
-        ("another pod", EventSeen { name: "b".to_owned(), ..named.clone() }, false),
+    let startup = "Container main failed startup probe, will be restarted";
+    let single = |second| event("a", "Killing", killing, second);
+    for (what, events, expected) in [
+        ("liveness", vec![named.clone()], true),
+        ("startup", vec![repeated(3, 99, event("a", "Killing", startup, 299))], true),
+        ("three events", vec![single(99), single(199), single(299)], true),
+        ("two kills, and an exit of its own", vec![repeated(2, 99, single(299))], false),
+        ("of four kills, an unknown number long ago", vec![repeated(4, -4000, single(299))], false),
+        ("another pod", vec![EventSeen { name: "b".to_owned(), ..named.clone() }], false),
         (
             "another container",
-            EventSeen { field_path: "spec.containers{b}".to_owned(), ..named.clone() },
+            vec![EventSeen { field_path: "spec.containers{b}".to_owned(), ..named.clone() }],
             false,
         ),
         (
             "an init container",
-            EventSeen { field_path: "spec.initContainers{main}".to_owned(), ..named.clone() },
+            vec![EventSeen { field_path: "spec.initContainers{main}".to_owned(), ..named.clone() }],
             false,
         ),
-        ("long ago", EventSeen { last: Some(at(30)), ..named.clone() }, false),
-        ("a stop", event("a", "Killing", "Stopping container main", 299), false),
+        ("long ago", vec![EventSeen { last: Some(at(30)), ..named.clone() }], false),
+        ("a stop", vec![repeated(3, 99, event("a", "Killing", "Stopping container main", 299))], false),
     ] {
-        assert_eq!(after_restarts(&unknown(vec![event])).is_some(), expected, "{what}");
+        assert_eq!(after_restarts(&unknown(events)).is_some(), expected, "{what}");
     }
     let theirs = Knowledge { owned: owned(&[("main/readinessProbe", json!({}))]), ..unknown(vec![named]) };
-    assert_eq!(reason(&theirs), None, "the liveness probe is the owner's");
+    assert_eq!(after_restarts(&theirs), None, "the liveness probe is the owner's");
+}
 
+#[test]
+fn a_probe_that_fails_and_does_not_kill_is_no_evidence_for_restarts() {
+    // A server that needs more than a second to listen fails its startup probe after each restart.
+    for note in ["Startup probe failed: dial tcp: refused", "Liveness probe failed: dial tcp: refused"] {
+        let failing = repeated(30, 99, event("a", "Unhealthy", note, 301));
+        for usual_restarts in [None, Some(3)] {
+            let known = Knowledge { usual_restarts, ..knowledge(vec![failing.clone()]) };
+            assert_eq!(after_restarts(&known), None, "{note}, {usual_restarts:?} restarts before the patch");
+        }
+        let restarting = PodSeen { restarts: restarts(&[150]), ..earlier(false) };
+        let elsewhere = Knowledge { pods: vec![restarting], ..knowledge(vec![failing.clone()]) };
+        assert_eq!(after_restarts(&elsewhere), None, "{note}, and pods without it restart too");
+    }
+}
+
+#[test]
+fn restarts_without_a_cause_are_harm_if_there_were_none_without_our_probe() {
+    let reason = |known: &Knowledge| after_restarts(known).map(|harm| harm.reason);
     let none = knowledge(Vec::new());
     assert_eq!(reason(&none), Some(RemediationReason::CrashLoop), "it never ended before the patch");
     assert_eq!(reason(&Knowledge { usual_restarts: Some(3), ..none.clone() }), None, "it always did");
-    assert_eq!(reason(&Knowledge { others_restart: true, ..none.clone() }), None);
-    assert_eq!(reason(&Knowledge { steady: BTreeSet::new(), ..none }), None, "the node is not well");
+    assert_eq!(reason(&Knowledge { steady: BTreeMap::new(), ..none.clone() }), None, "the node is not well");
+    let beside = |other: PodSeen| reason(&Knowledge { pods: vec![other], ..none.clone() });
+    let restarting = |patched| PodSeen { restarts: restarts(&[150]), ..earlier(patched) };
+    let same = PodSeen { revision: "new".to_owned(), ..earlier(true) };
+    let later = PodSeen { started: Some(at(200)), ..earlier(true) };
+    for (what, other, is_harm) in [
+        ("without our probe, which does not restart", earlier(false), true),
+        ("without our probe, which restarts too", restarting(false), false),
+        ("of the release before, which does not restart with our probe", earlier(true), false),
+        ("of the release before, which restarts too", restarting(true), true),
+        ("of the release before, which is not ready", PodSeen { ready: false, ..earlier(true) }, true),
+        ("of the same release, which does not restart", same, true),
+        ("of a later release, which may restart later", later, true),
+    ] {
+        assert_eq!(beside(other).is_some(), is_harm, "beside a pod {what}");
+    }
+}
+
+#[test]
+fn restarts_before_the_node_was_well_are_no_evidence() {
+    let killing = event("a", "Killing", "Container main failed liveness probe, will be restarted", 299);
+    for events in [Vec::new(), vec![repeated(3, 99, killing)]] {
+        let since = |second: i64| {
+            let steady = BTreeMap::from([("node".to_owned(), at(second))]);
+            after_restarts(&Knowledge { steady, ..knowledge(events.clone()) }).is_some()
+        };
+        assert!(since(100), "all three restarts");
+        assert!(!since(101), "the first restart was while the node was not well");
+    }
+}
+
+#[test]
+fn a_release_whose_containers_end_is_no_failure_of_the_patch() {
+    let changed = |events| Knowledge { others_changed: true, ..knowledge(events) };
+    let harm = after_restarts(&changed(Vec::new())).unwrap();
+    assert_eq!(harm.reason, RemediationReason::ChangedMeanwhile);
+    assert!(harm.message.starts_with("CrashLoop, after another client changed the template too: pod a"));
+    let killing = event("a", "Killing", "Container main failed liveness probe, will be restarted", 299);
+    let known = changed(vec![repeated(3, 99, killing)]);
+    let harm = after_restarts(&known).unwrap();
+    assert_eq!(harm.reason, RemediationReason::ProbeRestarts, "the kubelet names the probe");
+}
+
+/// A pod whose container ran out of memory at a second, and runs again.
+fn out_of_memory(name: &str, second: i64) -> PodSeen {
+    PodSeen { ready: true, out_of_memory: restarts(&[second]), ..pod(name, 0) }
+}
+
+#[test]
+fn an_oom_kill_is_harm_at_our_memory_limit_alone() {
+    let pod = out_of_memory("a", 100);
+    let limit = owned(&[("main/resources.limits.memory", json!("32Mi")), ("main/livenessProbe", json!({}))]);
+    let evaluated = |known: Knowledge| {
+        let found = troubles(&workload("web", vec![pod.clone()]), at(0), at(115));
+        find_harm(&found[0], &Knowledge { pods: vec![pod.clone()], ..known }, at(115))
+    };
+    let harm = evaluated(Knowledge { owned: limit.clone(), ..knowledge(Vec::new()) }).unwrap();
+    assert_eq!(harm.reason, RemediationReason::OomKilled);
+    assert_eq!(harm.fields, ["main/resources.limits.memory".parse().unwrap()].into(), "the probe stays");
+    assert_eq!(harm.message, "container main of pod a ran out of memory");
+    assert_eq!(evaluated(knowledge(Vec::new())), None, "the limit is the owner's");
+    let unsteady = Knowledge { owned: limit, steady: BTreeMap::new(), ..knowledge(Vec::new()) };
+    assert_eq!(evaluated(unsteady), None, "the node is not well");
+}
+
+#[test]
+fn oom_kills_of_many_workloads_are_an_incident() {
+    let killed = |name: &str, second| workload(name, vec![out_of_memory(name, second)]);
+    let course_of = |all: &[WorkloadSeen]| {
+        let first = next_look(&all[0], at(0), at(100)).unwrap();
+        let found: Vec<Trouble> = all.iter().flat_map(|seen| troubles(seen, at(0), first)).collect();
+        assert!(found[0].suspicious, "{found:?}");
+        course(&found[0], &found, VERIFY, None, first)
+    };
+    let four = [killed("a", 100), killed("b", 101), killed("c", 105), killed("d", 110)];
+    assert_eq!(course_of(&four), Course::Try, "a node ran out of memory");
+    assert_eq!(course_of(&four[..3]), Course::Withdraw);
+    let theirs = WorkloadSeen { patched: false, ..killed("theirs", 110) };
+    assert_eq!(course_of(&[killed("a", 100), theirs]), Course::Try);
+    let earlier = WorkloadSeen { patched: false, ..killed("theirs", 30) };
+    assert_eq!(course_of(&[killed("a", 100), earlier]), Course::Withdraw);
 }
 
 #[test]
 fn unready_pods_are_harm_if_our_probe_fails_on_healthy_nodes() {
     let evaluated = |known: &Knowledge, pods: Vec<PodSeen>| {
+        let known = Knowledge { pods: pods.clone(), ..known.clone() };
         let found = troubles(&workload("web", pods), at(0), at(100));
-        find_harm(&found[0], known, at(100)).map(|harm| harm.reason)
+        find_harm(&found[0], &known, at(100)).map(|harm| harm.reason)
     };
     let failing = event("a", "Unhealthy", "Readiness probe failed: dial tcp 10.0.0.1:8080: refused", 90);
     let base = knowledge(vec![failing]);
     assert_eq!(evaluated(&base, vec![pod("a", 10)]), Some(RemediationReason::NotReady));
-    let elsewhere = PodSeen { node: "gone".to_owned(), ..pod("b", 10) };
-    assert_eq!(evaluated(&base, vec![pod("a", 10), elsewhere]), None, "a node is not well");
+    let on_lost_node = |name| PodSeen { node: "lost".to_owned(), ..pod(name, 10) };
+    let one_lost = vec![pod("a", 10), on_lost_node("b")];
+    assert_eq!(
+        evaluated(&base, one_lost),
+        Some(RemediationReason::NotReady),
+        "a lost node excuses its own pod"
+    );
+    assert_eq!(
+        evaluated(&base, vec![on_lost_node("a"), pod("b", 10)]),
+        None,
+        "the failure is on the lost node"
+    );
+    assert_eq!(evaluated(&base, vec![on_lost_node("a"), on_lost_node("b")]), None, "all nodes are lost");
     assert_eq!(evaluated(&knowledge(Vec::new()), vec![pod("a", 10)]), None, "nothing names a probe");
     let resources = Knowledge { owned: owned(&[("main/resources.limits.memory", json!("1Gi"))]), ..base };
     assert_eq!(evaluated(&resources, vec![pod("a", 10)]), None, "the probe is the owner's");
+}
+
+#[test]
+fn a_pod_that_is_unready_for_another_cause_is_no_evidence() {
+    let evaluated = |probe: &str, unready: Vec<UnreadyContainer>| {
+        let pods = vec![PodSeen { unready, ..pod("a", 10) }];
+        let failing = event("a", "Unhealthy", &format!("{probe} probe failed: dial tcp: refused"), 12);
+        let known = Knowledge { pods: pods.clone(), ..knowledge(vec![failing]) };
+        let found = troubles(&workload("web", pods), at(0), at(100));
+        find_harm(&found[0], &known, at(100)).is_some()
+    };
+    let (started, starting) = (container(true), container(false));
+    let sidecar = UnreadyContainer { name: "sidecar".to_owned(), ..started.clone() };
+    let restarted = UnreadyContainer { running: at(90), ..starting.clone() };
+    for (what, probe, unready, expected) in [
+        ("not ready", "Readiness", vec![started.clone()], true),
+        ("not started", "Startup", vec![starting.clone()], true),
+        ("ready since, and a readiness gate is not", "Readiness", Vec::new(), false),
+        ("ready since, and a sidecar is not", "Startup", vec![sidecar], false),
+        ("started since, and the owner's readiness probe fails", "Startup", vec![started], false),
+        ("not started, and the owner's startup probe fails", "Readiness", vec![starting], false),
+        ("always ended by itself after seconds", "Startup", vec![restarted], false),
+    ] {
+        assert_eq!(evaluated(probe, unready), expected, "the container is {what}");
+    }
+}
+
+#[test]
+fn a_probe_that_fails_now_is_evidence_however_long_the_pods_have_been_unready() {
+    let note = "Readiness probe failed: dial tcp 10.0.0.1:8080: refused";
+    let evaluated = |last: i64, now: i64| {
+        let pods = vec![pod("a", 10)];
+        let known = Knowledge { pods: pods.clone(), ..knowledge(vec![event("a", "Unhealthy", note, last)]) };
+        let found = troubles(&workload("web", pods), at(0), at(now));
+        find_harm(&found[0], &known, at(now)).is_some()
+    };
+    let hours = 10 * 3600;
+    assert!(evaluated(hours, hours + 60), "the operator or a node was away until now");
+    assert!(evaluated(hours, hours + 3600));
+    assert!(!evaluated(hours, hours + 3601), "it failed long ago");
 }
 
 #[test]
@@ -221,7 +394,8 @@ fn a_refusal_names_the_amount_that_is_ours() {
         ),
         (
             "exceeded quota: small, requested: requests.cpu=10m, used: requests.cpu=1, limited: requests.cpu=1",
-            "main/resources.requests.cpu",
+            // Without it, the same quota would refuse every pod.
+            "",
         ),
         ("exceeded quota: small, requested: pods=1, used: pods=3, limited: pods=3", ""),
         ("failed quota: small: must specify limits.memory for: main", ""),
@@ -241,7 +415,6 @@ fn trouble(name: &str, since: i64, patched: bool) -> Trouble {
         since: at(since),
         suspicious: patched,
         pods: BTreeMap::new(),
-        containers: BTreeSet::new(),
     }
 }
 
@@ -295,6 +468,7 @@ proptest! {
     ) {
         let restarting = PodSeen { restarts: restarts(&times), ..pod("a", since) };
         let mut known = knowledge(vec![event("a", reason, note, 390)]);
+        known.pods.push(restarting.clone());
         known.owned = owned(&[(field, json!({}))]);
         if !steady {
             known.steady.clear();

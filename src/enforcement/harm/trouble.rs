@@ -11,7 +11,7 @@ pub(super) const RESTARTS: usize = 3;
 /// The time within which restarts count together.
 pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The time for which missing or unready pods do not count, because rollouts and restarts take as long.
-const PASSING: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const PASSING: SignedDuration = SignedDuration::from_secs(30);
 /// The time by which the same cause can show later in another workload. Without it, the first workload in an incident
 /// would be evaluated before the others show any trouble.
 const SPREAD: SignedDuration = SignedDuration::from_secs(15);
@@ -23,6 +23,17 @@ pub struct Restart {
     pub container: String,
     /// The time of the observation.
     pub at: Timestamp,
+}
+
+/// A container that runs and is not ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadyContainer {
+    /// Its name.
+    pub name: String,
+    /// The time since which it runs.
+    pub running: Timestamp,
+    /// True if its startup probe has succeeded, or if it has none.
+    pub started: bool,
 }
 
 /// A pod as the watches show it.
@@ -42,6 +53,10 @@ pub struct PodSeen {
     pub since: Timestamp,
     /// The restarts of its containers since the last gap in the watch.
     pub restarts: Vec<Restart>,
+    /// Its containers that run and are not ready.
+    pub unready: Vec<UnreadyContainer>,
+    /// Its containers whose last end was for want of memory, with the time of that end.
+    pub out_of_memory: Vec<Restart>,
     /// True if it is being deleted.
     pub terminating: bool,
     /// True if it has the fields that enforcement set.
@@ -66,6 +81,8 @@ pub struct WorkloadSeen {
 /// A sort of trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
+    /// A container ran out of memory.
+    OutOfMemory,
     /// A container terminates repeatedly.
     Restarts,
     /// No pod of a revision is ready.
@@ -89,8 +106,6 @@ pub struct Trouble {
     pub suspicious: bool,
     /// The pods that show it, with their nodes.
     pub pods: BTreeMap<String, String>,
-    /// The containers that restarted.
-    pub containers: BTreeSet<String>,
 }
 
 impl PodSeen {
@@ -99,40 +114,47 @@ impl PodSeen {
         !self.node.is_empty() && self.started.is_some() && !self.terminating
     }
 
-    /// Returns the containers with enough restarts within the window, and the first of these restarts.
-    fn restarting(&self, least: usize, now: Timestamp) -> Option<(BTreeSet<String>, Timestamp)> {
-        let recent = self.restarts.iter().filter(|restart| now.duration_since(restart.at) <= WINDOW);
+    /// Returns the containers that restarted often enough since a time, and the first of these restarts.
+    pub(super) fn restarting(&self, least: usize, since: Timestamp) -> Option<(BTreeSet<&str>, Timestamp)> {
         let mut times: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
-        for restart in recent {
+        for restart in self.restarts.iter().filter(|restart| restart.at >= since) {
             times.entry(&restart.container).or_default().push(restart.at);
         }
         times.retain(|_, times| times.len() >= least);
-        let since = times.values().flatten().min().copied()?;
-        Some((times.into_keys().map(str::to_owned).collect(), since))
+        let first = times.values().flatten().min().copied()?;
+        Some((times.into_keys().collect(), first))
     }
+}
+
+/// Returns the time since which restarts count together.
+pub(super) fn window(now: Timestamp) -> Timestamp {
+    now.saturating_sub(WINDOW).unwrap_or(Timestamp::MIN)
 }
 
 /// Returns the trouble of a workload. Observations before `seen_since`, the end of the last gap in the watches, do not
 /// count.
 pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> Vec<Trouble> {
-    let trouble = |kind, since: Timestamp, suspicious, pods, containers| Trouble {
+    let trouble = |kind, since: Timestamp, suspicious, pods| Trouble {
         workload: seen.workload.clone(),
         patched: seen.patched,
         kind,
         since,
         suspicious: suspicious && seen.patched,
         pods,
-        containers,
     };
     let mut found = Vec::new();
+    for pod in seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched)) {
+        let Some(since) = pod.out_of_memory.iter().map(|end| end.at).max() else { continue };
+        let pods = BTreeMap::from([(pod.name.clone(), pod.node.clone())]);
+        found.push(trouble(TroubleKind::OutOfMemory, since, now.duration_since(since) >= SPREAD, pods));
+    }
     // One restart fewer is enough to resemble the trouble of another workload.
     let restarting = seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched));
-    let restarting = restarting.filter_map(|pod| Some((pod, pod.restarting(RESTARTS - 1, now)?)));
-    for (pod, (containers, since)) in restarting {
-        let enough = pod.restarting(RESTARTS, now);
-        let containers = enough.as_ref().map_or(containers, |(containers, _)| containers.clone());
+    for pod in restarting {
+        let Some((_, since)) = pod.restarting(RESTARTS - 1, window(now)) else { continue };
+        let is_enough = pod.restarting(RESTARTS, window(now)).is_some();
         let pods = BTreeMap::from([(pod.name.clone(), pod.node.clone())]);
-        found.push(trouble(TroubleKind::Restarts, since, enough.is_some(), pods, containers));
+        found.push(trouble(TroubleKind::Restarts, since, is_enough, pods));
     }
     let mut revisions: BTreeMap<&str, Vec<&PodSeen>> = BTreeMap::new();
     for pod in seen.pods.iter().filter(|pod| pod.counts()) {
@@ -144,13 +166,13 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
         if lasted >= PASSING {
             let names = pods.iter().map(|pod| (pod.name.clone(), pod.node.clone())).collect();
             let suspicious = lasted >= suspicion(seen.verify);
-            found.push(trouble(TroubleKind::Unready, since, suspicious, names, BTreeSet::new()));
+            found.push(trouble(TroubleKind::Unready, since, suspicious, names));
         }
     }
     if let Some(since) = seen.refused
         && now.duration_since(since.max(seen_since)) >= PASSING
     {
-        found.push(trouble(TroubleKind::Refused, since, true, BTreeMap::new(), BTreeSet::new()));
+        found.push(trouble(TroubleKind::Refused, since, true, BTreeMap::new()));
     }
     found
 }
@@ -178,5 +200,7 @@ pub fn next_look(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> 
     let unready = seen.pods.iter().filter(|pod| pod.counts() && !pod.ready && pod.patched);
     let unready = unready.filter_map(|pod| due(pod.since.max(pod.started?), suspicion(seen.verify)));
     let refused = seen.refused.and_then(|since| due(since, PASSING));
-    unready.chain(refused).filter(|at| *at > now).min()
+    let ends = seen.pods.iter().filter(|pod| pod.counts() && pod.patched).flat_map(|pod| &pod.out_of_memory);
+    let ends = ends.filter_map(|end| end.at.checked_add(SPREAD).ok());
+    unready.chain(refused).chain(ends).filter(|at| *at > now).min()
 }

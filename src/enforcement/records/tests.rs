@@ -52,6 +52,18 @@ fn subject(image: &str) -> Subject {
 }
 
 #[test]
+fn an_undo_after_the_patch_is_told_from_an_earlier_one() {
+    let record = record("web", RemediationPhase::Applied, 0);
+    for (annotation, is_undone) in [(None, false), (Some("5"), true), (Some("4"), false), (Some("x"), false)]
+    {
+        let mut object = subject("i").object;
+        object["metadata"]["annotations"] = json!({ UNDONE: annotation.unwrap_or_default() });
+        let subject = Subject::read(WorkloadKind::Deployment, object).unwrap();
+        assert_eq!(super::is_undone(&record, &subject), is_undone, "planned in generation 4: {annotation:?}");
+    }
+}
+
+#[test]
 fn a_patch_and_a_failure_are_counted_once_however_often_they_are_written() {
     use RemediationPhase::{Applied, Failed, Planned, Verified, Withdrawing, Withdrawn};
     let counts = |status: &DevOpsPolicyStatus| (status.remediations_applied, status.remediations_failed);
@@ -272,15 +284,15 @@ fn only_the_limit_is_withdrawn_after_an_oom_kill() {
     let mut verified = record("web", RemediationPhase::Verified, 0);
     verified.fields.push("other/resources.limits.memory".to_owned());
     verified.earlier_fields = vec!["third/resources.limits.memory".to_owned()];
-    let containers = ["main", "other", "third"].map(str::to_owned);
-    assert_eq!(with_memory_limit(&verified), BTreeSet::from(containers));
-    let killed = of_memory_limits(&verified, &BTreeSet::from(["main".to_owned(), "third".to_owned()]));
-    assert_eq!(killed.fields, ["main/resources.limits.memory", "third/resources.limits.memory"]);
+    let limits = ["main/resources.limits.memory", "third/resources.limits.memory"];
+    let killed = of_fields(&verified, &limits.map(|of| of.parse().unwrap()).into());
+    assert_eq!(killed.fields, limits);
     assert_eq!(killed.earlier_fields, ["main/livenessProbe", "other/resources.limits.memory"]);
     let withdrawn = in_phase(&killed, RemediationPhase::Withdrawn, RemediationReason::OomKilled, "", at(1));
     let status = with(&DevOpsPolicyStatus::default(), withdrawn.clone());
     assert_eq!(status.remediated_workloads, ["Deployment/web"], "it carries the rest");
-    assert_eq!(with_memory_limit(&withdrawn), BTreeSet::from(["other".to_owned()]));
+    let left = ["main/livenessProbe", "other/resources.limits.memory"];
+    assert_eq!(set_by(&withdrawn), left.map(|of| of.parse().unwrap()).into());
 }
 
 #[test]

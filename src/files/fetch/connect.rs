@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
@@ -9,9 +10,12 @@ use hyper::rt::{Read, Write};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
 use tower::{Service, ServiceExt};
 
 use crate::proxy::{Login, ProxyScheme, ProxyVariables};
+use crate::trust::{Authorities, Verifier};
 
 /// The longest time to wait for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,6 +86,13 @@ where
 
 /// Adds TLS with the certificate authorities of the system, or of `SSL_CERT_FILE`.
 fn with_tls<C>(connector: C) -> Result<HttpsConnector<C>, Failure> {
-    let builder = HttpsConnectorBuilder::new().with_native_roots()?;
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Verifier::new(Authorities::of_system(), algorithms)))
+        .with_no_client_auth();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(config);
     Ok(builder.https_or_http().enable_http1().wrap_connector(connector))
 }

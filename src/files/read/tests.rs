@@ -466,24 +466,61 @@ fn the_last_of_repeated_keys_counts_in_json() {
 }
 
 #[test]
-fn a_key_that_rules_read_is_found_repeated_in_a_large_json_list_too() {
+fn keys_are_found_repeated_in_a_large_json_list_too() {
     let mut items: Vec<String> =
         (0..40_000).map(|n| with_type(pod(&format!("p{n}")), "Pod").to_string()).collect();
-    items[30_000] = items[30_000].replacen(r#""image":"d:1""#, r#""image":"d:1","image":"d""#, 1);
-    items[30_001] = items[30_001].replacen(r#""kind":"Pod""#, r#""kind":"Node","kind":"Pod""#, 1);
-    let list =
-        format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{}]}}", items.join(",\n"));
+    let mut repeat = |number: usize, from: &str, to: &str| {
+        assert!(items[number].contains(from));
+        items[number] = items[number].replacen(from, to, 1);
+    };
+    repeat(30_000, r#""image":"d:1""#, r#""image":"d:1","image":"d""#);
+    repeat(30_001, r#""kind":"Pod""#, r#""kind":"Node","kind":"Pod""#);
+    // No rule reads these.
+    repeat(30_002, r#""spec":{"#, r#""spec":{"nodeName":"a","nodeName":"b","#);
+    repeat(30_003, r#""labels":{"#, r#""labels":{"x":"a","x":"b","#);
+    // An API server repeats no key, so its objects are not searched.
+    repeat(30_004, r#""metadata":{"#, r#""metadata":{"uid":"1","#);
+    repeat(30_004, r#""spec":{"#, r#""spec":{"nodeName":"a","nodeName":"b","#);
+    let list = format!(
+        "{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{}],\n\"metadata\": {{\"a\": 1,\n\"a\": 2}}}}",
+        items.join(",\n")
+    );
     for lines in [false, true] {
         let (names, unread) = read_file(list.as_bytes(), "f.json", lines);
         let (notes, names): (Vec<_>, Vec<_>) = names.iter().partition(|name| name.starts_with("note"));
         assert_eq!((names.len(), unread.len()), (40_000, 0), "{unread:?}");
-        assert_eq!(notes.len(), 2);
-        assert!(notes[0].starts_with("note@30002: the key `image`"), "{notes:?}");
-        assert!(notes[1].starts_with("note@30003: the key `kind`"), "{notes:?}");
+        let found: Vec<_> = notes.iter().map(|note| note.split(" is").next().unwrap()).collect();
+        let expected = [
+            "note@30002: the key `image`",
+            "note@30003: the key `kind`",
+            "note@30004: the key `nodeName`",
+            "note@30005: the key `x`",
+            "note@40003: the key `a`",
+        ];
+        assert_eq!(found, expected);
     }
-    let twice = format!("{}, \"items\": []}}", list.trim_end_matches('}'));
-    let (_, unread) = read_file(twice.as_bytes(), "f.json", false);
-    assert!(unread[0].contains("can't have the key `items` twice"), "{unread:?}");
+}
+
+#[test]
+fn the_last_items_of_a_large_json_list_count() {
+    let items = |count: usize, name: &str| {
+        let pods = (0..count).map(|n| with_type(pod(&format!("{name}{n}")), "Pod").to_string());
+        pods.collect::<Vec<_>>().join(",\n")
+    };
+    let service = r#"{"apiVersion": "v1", "kind": "Service"}"#;
+    for (first, last) in [(30_000, 2), (2, 30_000), (30_000, 30_000), (30_000, 0)] {
+        let text = format!(
+            "{service}\n{{\"kind\": \"List\", \"apiVersion\": \"v1\", \"items\": [\n{}\n],\n\"items\": [{}]\n}}\n{service}\n",
+            items(first, "x"),
+            items(last, "p")
+        );
+        let (names, unread) = read_file(text.as_bytes(), "f.json", false);
+        assert_eq!(unread, [""; 0]);
+        let count = |start: &str| names.iter().filter(|name| name.starts_with(start)).count();
+        assert_eq!((count("Pod/x"), count("Pod/p"), count("Service")), (0, last, 2), "{first} {last}");
+        let note = format!("note@{}: the key `items` is repeated", first + 4);
+        assert_eq!(count(&note), 1, "{:?}", names.iter().find(|name| name.starts_with("note")));
+    }
 }
 
 #[test]

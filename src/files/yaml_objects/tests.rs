@@ -233,3 +233,53 @@ fn the_text_around_the_items_of_a_large_list_is_read() {
     let note = format!("note@{}: the key `kind`", 3 + 7 * 20_000 + 1);
     assert!(objects.iter().any(|object| object.starts_with(&note)));
 }
+
+/// Returns a list of pods in flow style that is larger than a block, with an item a line.
+fn large_flow_list(above: &str, below: &str, broken: usize) -> String {
+    let item = |number: usize| {
+        let image = if number == broken { "5" } else { "i:1" };
+        format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: p{number}}}, spec: {{containers: [{{name: c, image: {image}}}]}}}}"
+        )
+    };
+    let items: Vec<_> = (0..20_000).map(item).collect();
+    format!("{above}\n{}{below}", items.join(",\n"))
+}
+
+#[test]
+fn a_large_list_in_flow_style_has_the_same_lines_and_errors() {
+    for (above, below) in [
+        ("apiVersion: v1\nkind: List\nitems: [", "]\n"),
+        ("apiVersion: v1\nitems:\n  # all\n  [", ",\n  ]\nkind: List\n"),
+        ("---\n{apiVersion: v1, items: [", "\n], kind: List}\n"),
+        ("{'apiVersion': v1, \"kind\": List, \"items\":[", ", # the end ]\n]}\n"),
+    ] {
+        let list = large_flow_list(above, below, 15_000);
+        let first = above.lines().count() + 1;
+        let text = format!("{list}---\n{}", pod("after", "i:2"));
+        let (objects, errors) = found(&text);
+        assert_eq!(objects.len(), 20_000, "{above}: {errors:?}");
+        for number in [0, 1, 19_999] {
+            let line = first + number;
+            assert!(objects.contains(&format!("p{number} i:1@{line}")), "{above}: {number}");
+        }
+        assert!(objects.contains(&format!("after i:2@{}", list.lines().count() + 2)), "{above}");
+        let line = first + 15_000;
+        let error =
+            format!("{line}: items[15000] (p15000): spec.containers[0].image: invalid type: integer `5`");
+        assert!(errors.len() == 1 && errors[0].starts_with(&error), "{above}: {errors:?}");
+    }
+}
+
+#[test]
+fn the_text_around_the_items_of_a_large_flow_list_is_read() {
+    let (_, errors) = found(large_flow_list("apiVersion: v1\nitems: [", "]\nkind: Bundle\n", 20_001));
+    assert!(errors.len() == 1 && errors[0].contains("put `kind: List`"), "{errors:?}");
+    let (objects, errors) =
+        found(large_flow_list("apiVersion: v1\nkind: List\nitems: [", "\n]\nkind: List\n", 20_001));
+    assert_eq!(errors, [""; 0]);
+    let note = |line: usize| format!("note@{line}: the key `kind` is repeated");
+    assert!(objects.iter().any(|object| object.starts_with(&note(3 + 20_000 + 2))), "{:?}", objects.last());
+    let (_, errors) = found(large_flow_list("apiVersion: v1\nkind: List\nitems: [", "", 20_001));
+    assert!(!errors.is_empty(), "the list is cut off");
+}

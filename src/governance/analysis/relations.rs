@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Analysis;
 use crate::governance::{Compliance, Origin, ReportError, Tally};
-use crate::inventory::{Content, Identity, Inventory, Related};
+use crate::inventory::{Content, Identity, Inventory, NewObject, Related};
 use crate::policy::EnabledRule;
 use crate::rules::{Check, Findings, ObjectContext, Relations, RuleId, Violations};
 use crate::workload::{
@@ -76,8 +76,8 @@ impl Analysis<'_> {
             return;
         }
         let kind = ObjectKind::Workload(workload.kind);
-        let identity = self.identity(kind, namespace, workload.name(), workload.labels(), origin);
-        self.facts.add_workload(workload, identity);
+        let object = self.object(kind, namespace, workload.name(), workload.labels(), origin);
+        self.facts.add_workload(workload, &object);
     }
 
     /// Evaluates an object that is no workload, and keeps what rules about relations read of it.
@@ -165,8 +165,7 @@ impl Analysis<'_> {
         self.exemptions?.of(rule, source, self.now)
     }
 
-    /// Names an object, and decides if the user asked for it. An object of the cluster is asked for if no namespace is
-    /// named.
+    /// Keeps the identity of an object.
     pub(super) fn identity(
         &mut self,
         kind: ObjectKind,
@@ -175,18 +174,31 @@ impl Analysis<'_> {
         labels: Option<&Labels<'_>>,
         origin: Option<Origin<'_>>,
     ) -> Identity {
+        let object = self.object(kind, namespace, name, labels, origin);
+        self.facts.identity(&object)
+    }
+
+    /// Names an object, and decides if the user asked for it. An object of the cluster is asked for if no namespace is
+    /// named.
+    fn object<'o>(
+        &self,
+        kind: ObjectKind,
+        namespace: &'o str,
+        name: &'o str,
+        labels: Option<&Labels<'_>>,
+        origin: Option<Origin<'o>>,
+    ) -> NewObject<'o> {
         let is_of_cluster = matches!(kind, ObjectKind::Other(kind) if !kind.is_namespaced());
         let is_within = if is_of_cluster {
             self.scope.namespaces.is_empty()
         } else {
             self.scope.asks_for(namespace) && !self.scope.leaves_out(namespace)
         };
-        Identity {
-            namespace: self.facts.text(namespace),
-            name: name.into(),
+        NewObject {
+            namespace,
+            name,
             kind,
-            owner: None,
-            source: origin.map(|origin| (self.facts.text(origin.source), origin.line)),
+            source: origin.map(|origin| (origin.source, origin.line)),
             is_asked: self.is_reported && is_within && self.scope.selects_labels(labels),
         }
     }
@@ -241,7 +253,8 @@ impl Analysis<'_> {
                 }
                 ObjectKind::Other(_) => self.others.add(&object.namespace, &tally),
             }
-            self.violations.add_known(object, origin, violation.as_slice());
+            let violation = violation.as_deref().map_or(&[][..], std::slice::from_ref);
+            self.violations.add_known(object, origin, violation);
         }
     }
 }

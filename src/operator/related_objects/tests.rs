@@ -106,7 +106,7 @@ fn the_first_problem_with_a_kind_is_named() {
 /// several with one name, the last counts. Objects of unknown kinds are left out.
 fn samples() -> Vec<Value> {
     let mut objects = BTreeMap::new();
-    for rule in RULES.iter().filter(|rule| !rule.reads().is_empty()) {
+    for rule in RULES.iter().filter(|rule| !rule.reads_for_templates().is_empty()) {
         for file in ["bad.yaml", "good.yaml"] {
             let path = [env!("CARGO_MANIFEST_DIR"), "tests/fixtures/rules", rule.id.as_str(), file];
             let yaml = std::fs::read_to_string(path.iter().collect::<PathBuf>()).unwrap();
@@ -185,7 +185,7 @@ fn by_files(policy: &EffectivePolicy, objects: &[Value]) -> Found {
     }
     for object in objects {
         let is_custom = resource_of(object).is_some();
-        let object = policy.fields().within(|| Object::deserialize(object.clone()).unwrap());
+        let object = policy.fields_of_manifests().within(|| Object::deserialize(object.clone()).unwrap());
         match &object.parsed {
             Parsed::Workload(workload) if is_custom => analysis.add_workload_facts(workload),
             _ => analysis.add(&object, None),
@@ -215,4 +215,31 @@ proptest! {
         prop_assert_eq!(found.unread.as_deref(), Some(&[][..]));
         prop_assert_eq!((found.violations, found.unknown), by_files(&policy, &kept));
     }
+}
+
+#[test]
+fn what_a_limit_range_supplies_is_not_missing_in_a_workload_without_pods() {
+    let policy =
+        EffectivePolicy::from_spec(&yaml_serde::from_str("{requireResources: true}").unwrap()).unwrap();
+    let deployment = r#"{"metadata": {"name": "idle", "namespace": "n"}, "spec": {"replicas": 0, "template": {"spec":
+        {"containers": [{"name": "c", "image": "c:1"}]}}}}"#;
+    let mut inventory = Inventory::default();
+    inventory.apply(Workload::from_json_owned(WorkloadKind::Deployment, deployment).unwrap());
+    let ranges = list("limitranges", None);
+    let evaluate = |inventory: &Inventory| {
+        let found = evaluate_inventory(&policy, ("n", None), inventory, Timestamp::UNIX_EPOCH);
+        let unread = found.unread.map(|unread| unread.iter().map(ToString::to_string).collect::<Vec<_>>());
+        (found.violations.len(), unread)
+    };
+
+    inventory.related.set_state(&ranges, ListState::Refused);
+    let unread = "no permission to list and watch limitranges (for missing-resources)".to_owned();
+    assert_eq!(evaluate(&inventory), (1, Some(vec![unread])));
+    inventory.related.set_state(&ranges, ListState::Complete);
+    assert_eq!(evaluate(&inventory), (1, None));
+    let range = r#"{"spec": {"limits": [{"type": "Container", "default": {"cpu": 1, "memory": "1Gi"}}]}}"#;
+    inventory.related.apply(ranges.resource, "n", "defaults", WatchedObject::read(ranges.resource, range));
+    assert_eq!(evaluate(&inventory), (0, None));
+    assert!(inventory.related.delete(ranges.resource, "n", "defaults"));
+    assert_eq!(evaluate(&inventory), (1, None));
 }

@@ -39,6 +39,11 @@ fn loopback_and_no_proxy_hosts_are_direct() {
         ("https://[fd00::1]", "fd00::1", true),
         ("https://[fd00::1]:6443", "[fd00::1]:6443", true),
         ("https://[fd00::1]:6443", "[fd00::1]:443", false),
+        ("https://[fd00::1]:6443", "[fd00::1]:", true),
+        ("https://[fd00::1]:6443", "[fd00::1]", false),
+        ("https://10.1.2.3:6443", "[10.1.2.3]", false),
+        ("https://example.com", "[example.com]:443", true),
+        ("https://example.com", "[example.com]", false),
     ] {
         assert_eq!(is_direct(&server(address), no_proxy), direct, "{address} {no_proxy}");
     }

@@ -29,6 +29,7 @@ Live objects have both names of the account, with the same value.
     manual_fix: Some("serviceAccountName in place of serviceAccount"),
     peers: &["kube-linter:deprecated-service-account-field"],
     check: Check::Pod(check),
+    expression: Some(include_str!("deprecated_field.cel")),
     ..Rule::BASE
 };
 

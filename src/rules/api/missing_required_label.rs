@@ -36,6 +36,7 @@ Objects with a controller are skipped, because their controller is evaluated.
         default: Value::Texts(Vec::new()),
     }],
     check: Check::Workload(check),
+    expression: Some(include_str!("missing_required_label.cel")),
     ..Rule::BASE
 };
 

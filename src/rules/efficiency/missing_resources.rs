@@ -6,7 +6,7 @@ use crate::inventory::Amounts;
 use crate::rules::{
     Category, Check, ContainerPlace, Context, Fix, Parameter, Rule, RuleId, Severity, Value, Violations,
 };
-use crate::workload::{Quantity, Resources};
+use crate::workload::{Kind, Quantity, Resources};
 
 /// A container without requests, or without a memory limit.
 pub static RULE: Rule = Rule {
@@ -31,8 +31,9 @@ resources:
 
 ## Exceptions
 Zero counts as none. A limit without a request counts as the request too, because the API server copies it.
-Pod-level `spec.resources` counts for every container. Init containers are not counted. In manifests, what a
-LimitRange of the namespace supplies to new containers is not missing. A live pod has it already.
+Pod-level `spec.resources` counts for every container. Init containers are not counted. In manifests, and in live
+workloads without pods, what a LimitRange of the namespace supplies to new containers is not missing. A live pod has it
+already.
 ",
     category: Category::Efficiency,
     severity: Severity::Medium,
@@ -56,6 +57,7 @@ LimitRange of the namespace supplies to new containers is not missing. A live po
         "popeye:107",
     ],
     details: false,
+    supplied_by: &[Kind::LimitRange],
     expression: Some(include_str!("missing_resources.cel")),
     check: Check::Pod(check),
     fix: Some(Fix {

@@ -46,9 +46,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
     let (inventory, with_cpu) = (context.inventory, context.parameters.boolean("cpu"));
     let all = inventory.all(Kind::PodMetrics);
     if all.is_empty() {
-        let limited =
-            inventory.pods().filter(|(_, shape)| shape.limits.iter().any(|one| one.memory.is_some()));
-        limited.for_each(|(pod, _)| found.unknown(pod));
+        found.unknown_in(inventory.pods_with_memory_limit());
     }
     for known in all {
         let Content::PodUsage(used) = known.content() else { continue };
@@ -56,7 +54,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
             continue;
         };
         for (index, limits) in shape.limits.iter().enumerate() {
-            let Some(container) = used.containers.iter().find(|one| one.name == limits.container) else {
+            let Some(container) = used.containers.iter().find(|one| *one.name == *limits.container) else {
                 continue;
             };
             let usage = &container.usage;
@@ -65,7 +63,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
             {
                 let Some(percent) = near(used, limit) else { continue };
                 found.report(
-                    pod,
+                    &pod,
                     format_args!("spec.containers[{index}].resources.limits.{name}"),
                     format_args!(
                         "container {} uses {percent}% of its {name} limit: raise the limit, or find what it uses it for",

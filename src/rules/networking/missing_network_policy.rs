@@ -1,6 +1,6 @@
 //! A namespace with pods that no `NetworkPolicy` isolates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::inventory::{Identity, Known, NetworkPolicy};
@@ -54,7 +54,7 @@ lack policies, and if it has policies of Cilium, Calico or the policy API, which
 fn check(context: &Relations<'_>, found: &mut Findings) {
     let inventory = context.inventory;
     let needs_egress = context.parameters.boolean("egress");
-    let mut namespaces: BTreeMap<&str, Namespace> = BTreeMap::new();
+    let mut namespaces: BTreeMap<&str, Namespace<'_>> = BTreeMap::new();
     for group in inventory.workloads().filter(|group| !group.shape.uses_host_network) {
         let policies = || inventory.selecting(Kind::NetworkPolicy, group).filter_map(Known::network_policy);
         let is_isolated = policies().any(NetworkPolicy::isolates_ingress)
@@ -63,8 +63,9 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         namespace.all += 1;
         namespace.open += usize::from(!is_isolated);
         namespace.is_asked |= group.identity.is_asked;
-        if !is_isolated {
-            namespace.sources.extend(group.identity.source.clone());
+        if !is_isolated && let Some(source) = &group.identity.source {
+            let first = namespace.first.get_or_insert(source);
+            *first = (*first).min(source);
         }
     }
     let may_have_foreign = |namespace: &str| {
@@ -79,7 +80,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
             name: name.into(),
             kind: ObjectKind::Other(Kind::Namespace),
             owner: None,
-            source: known.or_else(|| namespace.sources.first().cloned()),
+            source: known.or_else(|| namespace.first.cloned()),
             is_asked: namespace.is_asked,
         };
         if may_have_foreign(name) || !inventory.is_closed(Kind::NetworkPolicy, name) {
@@ -99,10 +100,10 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
 
 /// The workloads of a namespace.
 #[derive(Default)]
-struct Namespace {
+struct Namespace<'a> {
     all: usize,
     open: usize,
-    /// The places of the open ones.
-    sources: BTreeSet<(Arc<str>, usize)>,
+    /// The first place of an open one.
+    first: Option<&'a (Arc<str>, usize)>,
     is_asked: bool,
 }

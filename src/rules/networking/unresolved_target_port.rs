@@ -47,7 +47,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
             let Some(TargetPort::Name(name)) = &port.target_port else { continue };
             let declares = |group: &&&PodGroup| {
                 let mut ports = group.shape.ports.iter();
-                ports.any(|own| own.name == *name && own.protocol == port.protocol())
+                ports.any(|own| *own.name == **name && *own.protocol == *port.protocol())
             };
             // An input can have a workload in several variants, of which the Service fits one.
             let has_variant = |group: &PodGroup| {

@@ -31,6 +31,7 @@ The empty selector `{}` matches every pod of the namespace, and is fine.
     severity: Severity::Medium,
     peers: &["kube-score:pod-topology-spread-constraints"],
     check: Check::Pod(check),
+    expression: Some(include_str!("broken_spread_constraint.cel")),
     ..Rule::BASE
 };
 

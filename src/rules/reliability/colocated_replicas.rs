@@ -37,6 +37,7 @@ severity is low.
         "kube-linter:no-anti-affinity",
     ],
     check: Check::Workload(check),
+    expression: Some(include_str!("colocated_replicas.cel")),
     ..Rule::BASE
 };
 

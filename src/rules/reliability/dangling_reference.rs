@@ -74,7 +74,7 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         let mut seen = BTreeSet::new();
         let mut is_unknown = false;
         for reference in &group.shape.references {
-            let Reference { kind, name, key, path: field } = reference;
+            let Reference { kind, name, key, place } = reference;
             if !seen.insert((*kind, name, key)) {
                 continue;
             }
@@ -83,12 +83,12 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
                 Presence::Unknown => is_unknown = true,
                 Presence::Missing => found.report(
                     &group.identity,
-                    format_args!("{path}.{field}"),
+                    format_args!("{path}.{place}"),
                     format_args!("there is no {kind} {name}: create it, or make the reference optional"),
                 ),
                 Presence::WithoutKey => found.report(
                     &group.identity,
-                    format_args!("{path}.{field}"),
+                    format_args!("{path}.{place}"),
                     format_args!("{kind} {name} has no key {}: add it", key.as_deref().unwrap_or_default()),
                 ),
             }

@@ -1,6 +1,7 @@
 //! An environment variable that is set twice.
 
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
+use crate::workload::EnvVar;
 
 /// An environment variable that is set twice.
 pub(super) static RULE: Rule = Rule {
@@ -27,6 +28,7 @@ A value that extends the earlier one, such as `$(PATH):/opt/bin`, is fine. `envF
     severity: Severity::Medium,
     peers: &["kube-score:environment-variable-key-duplication", "kube-linter:duplicate-env-var"],
     check: Check::Pod(check),
+    expression: Some(include_str!("duplicate_env_var.cel")),
     ..Rule::BASE
 };
 
@@ -34,9 +36,8 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     for place in context.containers() {
         let env = &place.container.env;
         for (index, var) in env.iter().enumerate() {
-            let extends =
-                var.value.len() > var.name.len() + 3 && var.value.contains(&format!("$({})", var.name));
-            if !extends && env.iter().take(index).any(|earlier| earlier.name == var.name) {
+            let is_repeated = env.iter().take(index).any(|earlier| earlier.name == var.name);
+            if is_repeated && !extends(var) {
                 found.in_container(
                     &place,
                     format_args!("env[{index}]"),
@@ -45,4 +46,10 @@ fn check(context: &Context<'_>, found: &mut Violations) {
             }
         }
     }
+}
+
+/// Returns true if the value of a variable has an earlier value of the same name, and more.
+fn extends(var: &EnvVar<'_>) -> bool {
+    let reference = format!("$({})", var.name);
+    var.value.len() > reference.len() && var.value.contains(&reference)
 }

@@ -28,6 +28,7 @@ them.
     manual_fix: Some("ttlSecondsAfterFinished: 86400"),
     peers: &["kube-linter:job-ttl-seconds-after-finished"],
     check: Check::Workload(check),
+    expression: Some(include_str!("lingering_job.cel")),
     ..Rule::BASE
 };
 

@@ -33,6 +33,7 @@ Without a deadline the controller starts a late Job whenever it can.
         default: Value::Boolean(false),
     }],
     check: Check::Workload(check),
+    expression: Some(include_str!("short_start_deadline.cel")),
     ..Rule::BASE
 };
 

@@ -73,10 +73,12 @@ async fn a_probe_that_does_harm_later_is_withdrawn_also_in_audit_mode() {
     let node = fixture.node("one").await;
     let unready = run_on(&fixture, &node, "unready").await;
     let restarting = run_on(&fixture, &node, "restarting").await;
+    restart(&fixture, &pods(&fixture, "unready").await[0], 2).await;
     let _operator = fixture.base.operator();
     fixture.policy("standard", PROBES).await;
-    for workload in ["Deployment/unready", "Deployment/restarting"] {
-        fixture.until("standard", workload, RemediationPhase::Verified).await;
+    for (workload, usual_restarts) in [("Deployment/unready", 2), ("Deployment/restarting", 0)] {
+        let record = fixture.until("standard", workload, RemediationPhase::Verified).await;
+        assert_eq!(record.usual_restarts, Some(usual_restarts), "{record:?}");
     }
     fixture.change_policy("standard", json!({ "enforcementMode": "audit" })).await;
     let pod = pods(&fixture, "restarting").await.remove(0);

@@ -85,6 +85,8 @@ async fn an_unrecorded_undo_is_respected_and_an_unsent_patch_is_sent() {
     fixture.until("standard", "Deployment/other", RemediationPhase::Applied).await;
     let record = fixture.until("standard", "Deployment/undone", RemediationPhase::Failed).await;
     assert_eq!(record.reason, Some(RemediationReason::TakenOut), "{record:?}");
+    let message = record.message.unwrap_or_default();
+    assert!(message.starts_with("the patch was undone by kube-devops undo"), "{message}");
     assert_eq!(fixture.patches_since(mark, "undone"), 0);
 }
 

@@ -3,6 +3,7 @@
 use super::fixture::{
     EnforcementFixture, PROBES, PROBES_WITH_DOWNTIME, PodState, RESOURCES, is_patched, template,
 };
+use super::harm::run_on;
 use crate::eventually::eventually;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -15,7 +16,8 @@ use std::time::Duration;
 #[ignore = "needs a control plane: make test"]
 async fn an_oom_kill_withdraws_only_our_memory_limit() {
     let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
-    let before = fixture.run("Deployment", "web", |_| ()).await;
+    let node = fixture.node("one").await;
+    let before = run_on(&fixture, &node, "web").await;
     let spec = RESOURCES.replace("{defaultResources", "{requireLivenessProbe: true, defaultResources");
     fixture.policy("standard", &spec.replace("30}", "30, onDelete: revert}")).await;
     let verified = fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
@@ -62,7 +64,8 @@ async fn an_oom_kill_withdraws_only_our_memory_limit() {
 #[ignore = "needs a control plane: make test"]
 async fn an_oom_kill_under_a_foreign_limit_withdraws_nothing() {
     let fixture = EnforcementFixture::shared(|_| PodState::Ready).await;
-    fixture.run("Deployment", "web", |_| ()).await;
+    let node = fixture.node("one").await;
+    run_on(&fixture, &node, "web").await;
     fixture.policy("standard", RESOURCES).await;
     fixture.until("standard", "Deployment/web", RemediationPhase::Verified).await;
     let container = json!({ "name": "main", "resources": { "limits": { "memory": "64Mi" } } });

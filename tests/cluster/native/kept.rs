@@ -94,8 +94,8 @@ async fn every_kind_is_denied_while_its_policy_is_there_and_no_longer() {
     let message = condition(&fixture, &shop, "base", "Native").await;
     assert_eq!(
         message,
-        "denied: latest-tag; warned about: missing-liveness; not evaluated natively: high-restarts (the rule can't be \
-         said in CEL)"
+        "denies: latest-tag; warns about: missing-liveness; not evaluated natively: high-restarts (CEL can't express \
+         the rule)"
     );
     eventually("the API server evaluates by it", async || {
         create(&fixture.client, &shop, "Pod", "nginx").await.err()

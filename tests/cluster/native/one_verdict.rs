@@ -11,16 +11,17 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use kube_devops::admission::{NewViolation, decide, parse_review};
 use kube_devops::enforcement::PATCHED_FIELDS;
-use kube_devops::governance::{AnnotatedExemptions, evaluate};
+use kube_devops::governance::{AnnotatedExemptions, evaluate, evaluate_workload};
 use kube_devops::policy::{
-    ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION, DevOpsPolicy, EnforcementMode,
-    WARN_ANNOTATION,
+    ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION, DevOpsPolicy, EffectivePolicy,
+    EnforcementMode, WARN_ANNOTATION,
 };
-use kube_devops::rules::{RULES, RuleId};
+use kube_devops::rules::{RULES, RuleId, Violation};
 use kube_devops::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Fields, Workload, WorkloadKind};
 use serde_json::{Value, json};
 
-use super::objects::{KINDS, api_version, object};
+use super::limits;
+use super::objects::{KINDS, api_version, object, pod_path};
 use crate::analyze::on;
 use crate::control_plane::ControlPlane;
 use crate::eventually::eventually;
@@ -36,7 +37,9 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     let compiled = on(plane.kubeconfig(), &["policy", "compile", "--apply"]);
     assert_eq!(compiled.code, 0, "{}", compiled.stderr);
     let client = plane.client().await;
-    wait_for_policies(&client, &plane.namespace("ready")).await;
+    let ready = plane.namespace("ready");
+    wait_for_policies(&client, &ready).await;
+    limits::the_largest_objects_are_evaluated_by_all_rules(&client, &ready).await;
     let (mut compared, mut denied, mut updates) = (0, 0, 0);
     for seed in 0..rounds(14, 420) {
         let mut rng = Rng::with_seed(seed as u64);
@@ -57,6 +60,9 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
             }
             let old = send(&client, "POST", &namespace, kind, "", &old).await.object;
             let mut new = object(kind, updated(&mut rng, kind, &pod), &json!({}), &json!({}));
+            if kind != "Pod" {
+                detail(&rng, kind, &mut new);
+            }
             exempt(&rng, &mut new);
             let defaulted = send(&client, "PUT", &namespace, kind, "/web?dryRun=All", &new).await.object;
             pairs.push((kind, Some(old), new, defaulted));
@@ -154,6 +160,10 @@ fn rules(rng: &mut Rng, count: usize) -> Value {
         }
         "unmasked-proc" => json!({ "id": id, "params": { "allowInUserNamespace": rng.bool() } }),
         "stale-image-cache" => json!({ "id": id, "params": { "always": rng.bool() } }),
+        "short-start-deadline" => json!({ "id": id, "params": { "required": rng.bool() } }),
+        "missing-required-label" => {
+            json!({ "id": id, "params": { "labels": ["owner"], "annotations": ["helm.sh/hook", "b"] } })
+        }
         id => json!({ "id": id }),
     };
     others.into_iter().take(count).map(rule).collect()
@@ -182,7 +192,7 @@ async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolic
     .await;
 }
 
-async fn annotate(client: &Client, namespace: &str, annotations: Value) {
+pub(super) async fn annotate(client: &Client, namespace: &str, annotations: Value) {
     let patch =
         json!({ "metadata": { "labels": { ADMISSION_LABEL: "native" }, "annotations": annotations } });
     let namespaces = Api::<Namespace>::all(client.clone());
@@ -423,8 +433,75 @@ fn generated(rng: &mut Rng, kind: &str) -> Value {
         ]);
     }
     made["metadata"]["name"] = "new".into();
+    detail(rng, kind, &mut made);
     exempt(rng, &mut made);
     made
+}
+
+/// Adds the fields that rules about reliability and the API read.
+fn detail(rng: &Rng, kind: &str, made: &mut Value) {
+    let rng = &mut Rng::with_seed(rng.get_seed().rotate_left(9));
+    let annotations = json!({ "seccomp.security.alpha.kubernetes.io/pod": "runtime/default" });
+    let path = format!("/{}", pod_path(kind).replace('.', "/"));
+    let metadata = format!("{}metadata", path.strip_suffix("spec").unwrap());
+    if rng.u8(..4) == 0 {
+        made.pointer_mut(&metadata).unwrap()["annotations"] = annotations;
+    }
+    let variables = [
+        json!([]),
+        json!([{ "name": "A", "value": "1" }, { "name": "B" }, { "name": "A", "value": "$(B)" }]),
+        json!([{ "name": "A", "value": "1" }, { "name": "A", "value": "$(A):2" }]),
+        json!([{ "name": "A", "value": "1" }, { "name": "A", "value": "$(A)" }, { "name": "A" }]),
+    ];
+    let pod = made.pointer_mut(&path).unwrap();
+    for container in pod["containers"].as_array_mut().unwrap() {
+        container["env"] = variables[rng.usize(..4)].clone();
+    }
+    let requirement = |operator: &str, values: &[&str]| json!({ "matchExpressions": [{ "key": "app", "operator": operator, "values": values }] });
+    let selectors = [
+        Value::Null,
+        json!({}),
+        json!({ "matchLabels": { "app": kind } }),
+        json!({ "matchLabels": { "app": kind, "tier": "web" } }),
+        requirement("In", &["other", kind]),
+        requirement("In", &["other"]),
+        requirement("NotIn", &[kind]),
+        requirement("NotIn", &["other"]),
+        requirement("Exists", &[]),
+        requirement("DoesNotExist", &[]),
+    ];
+    let mut constraints = Vec::new();
+    for key in ["kubernetes.io/hostname", "rack"] {
+        if rng.bool() {
+            let selector = &selectors[rng.usize(..selectors.len())];
+            constraints.push(json!({
+                "maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": selector,
+            }));
+        }
+    }
+    pod["topologySpreadConstraints"] = constraints.into();
+    if rng.u8(..6) == 0 {
+        pod["affinity"] = json!({ "podAntiAffinity": {} });
+    }
+    if rng.u8(..4) == 0 {
+        let volume = json!({ "name": "old", "flocker": { "datasetName": "a" } });
+        pod["volumes"].as_array_mut().unwrap().push(volume);
+    }
+    if rng.bool() {
+        made["metadata"]["labels"]["owner"] = "a".into();
+    }
+    if rng.u8(..4) == 0 {
+        made["metadata"]["annotations"]["helm.sh/hook"] = "test".into();
+    }
+    let field = match kind {
+        "Deployment" | "StatefulSet" | "ReplicaSet" => "replicas",
+        "Job" => "ttlSecondsAfterFinished",
+        "CronJob" => "startingDeadlineSeconds",
+        _ => return,
+    };
+    if rng.u8(..3) > 0 {
+        made["spec"][field] = [1, 2, 9, 10][rng.usize(..4)].into();
+    }
 }
 
 /// Returns a generator of its own, so that the objects of a seed stay valid.
@@ -493,10 +570,10 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
         let effective = left.as_ref().unwrap_or(effective);
         let before: BTreeSet<_> = old
             .iter()
-            .flat_map(|old| evaluate(effective, old, now, true).violations)
+            .flat_map(|old| violations(effective, old, now))
             .map(|violation| (violation.rule, violation.container))
             .collect();
-        for violation in evaluate(effective, &new, now, true).violations {
+        for violation in violations(effective, &new, now) {
             if before.contains(&(violation.rule, violation.container.clone())) {
                 continue;
             }
@@ -516,6 +593,15 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
         found.into_iter().map(|(rule, container, _)| (rule, container)).collect::<BTreeSet<_>>()
     };
     (short(denied), short(warned))
+}
+
+/// Returns the violations of a pod or template, and those of the workload unless a controller has made it.
+fn violations(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
+    let mut violations = evaluate(policy, workload, now, true).violations;
+    if workload.metadata.controller().is_none() {
+        violations.extend(evaluate_workload(policy, workload, now, true).violations);
+    }
+    violations
 }
 
 /// Returns the findings of the webhook.

@@ -78,14 +78,15 @@ async fn the_life_of_a_policy_needs_exactly_the_documented_permissions() {
     assert_eq!(operator.metric(r#"violations_by_severity{severity="high"}"#), Some(1.0));
 
     // The policy changes, and then the pod is deleted.
-    let change = Patch::Merge(json!({ "spec": { "requireLivenessProbe": true } }));
+    let strict = json!({ "requireLivenessProbe": true, "requireResources": true });
+    let change = Patch::Merge(json!({ "spec": strict }));
     let changed = fixture.policies(&shop).patch("base", &PatchParams::default(), &change).await.unwrap();
     assert_eq!(changed.metadata.generation, Some(2));
-    let stricter = fixture.until(&shop, "base", "stricter", |status| status.violations == Some(3)).await;
+    let stricter = fixture.until(&shop, "base", "stricter", |status| status.violations == Some(5)).await;
     let status = stricter.status.as_ref().unwrap();
     assert_eq!(status.observed_generation, Some(2));
     assert!(status.conditions.iter().all(|condition| condition.observed_generation == Some(2)));
-    let undo = Patch::Merge(json!({ "spec": { "requireLivenessProbe": null } }));
+    let undo = Patch::Merge(json!({ "spec": { "requireLivenessProbe": null, "requireResources": null } }));
     fixture.policies(&shop).patch("base", &PatchParams::default(), &undo).await.unwrap();
     fixture.pods(&shop).delete("bad", &DeleteParams::default().grace_period(0)).await.unwrap();
     fixture.until(&shop, "base", "healthy again", |status| status.healthy == Some(true)).await;

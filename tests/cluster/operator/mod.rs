@@ -11,6 +11,7 @@ mod own_status;
 mod relations;
 mod release;
 mod reports;
+mod resources;
 mod sample;
 mod scale;
 mod status;

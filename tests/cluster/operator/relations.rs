@@ -23,7 +23,7 @@ fn complete(status: &DevOpsPolicyStatus) -> Option<(String, String, String)> {
 
 impl OperatorFixture<'_> {
     /// Gives the operator's account the permissions to read what all rules read.
-    async fn permit_rules(&self) {
+    pub(super) async fn permit_rules(&self) {
         let chosen = Installation {
             namespace: self.home.clone(),
             modes: vec![Mode::Reconcile],

@@ -62,6 +62,8 @@ async fn a_break_glass_holds_at_once_and_ends_by_itself() {
     let again = "validatingwebhookconfiguration kube-devops-webhook denies again\n\
                  mutatingwebhookconfiguration kube-devops-webhook denies again\n";
     assert_eq!((code, &*stdout), (0, again));
+    let (code, stdout, stderr) = fixture.webhook(&["break-glass", "--end"]);
+    assert_eq!((code, &*stdout, &*stderr), (0, "", "note: no denial is suspended\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -116,6 +116,7 @@
 - apiGroups:
   - ''
   resources:
+  - limitranges
   - pods
   - replicationcontrollers
   - services
@@ -184,6 +185,7 @@
 - apiGroups:
   - ''
   resources:
+  - limitranges
   - pods
   - replicationcontrollers
   - services
@@ -269,11 +271,17 @@
 - apiGroups:
   - ''
   resources:
-  - limitranges
   - persistentvolumeclaims
   - resourcequotas
   verbs:
   - list
+- apiGroups:
+  - ''
+  resources:
+  - limitranges
+  verbs:
+  - list
+  - watch
 - apiGroups:
   - ''
   resources:
@@ -334,11 +342,17 @@
 - apiGroups:
   - ''
   resources:
-  - limitranges
   - persistentvolumeclaims
   - resourcequotas
   verbs:
   - list
+- apiGroups:
+  - ''
+  resources:
+  - limitranges
+  verbs:
+  - list
+  - watch
 - apiGroups:
   - ''
   resources:

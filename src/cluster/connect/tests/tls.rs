@@ -4,7 +4,7 @@ use super::super::super::call::CallError;
 use super::super::tls::certified_key;
 use super::server::{Server, settings};
 use super::{Cluster, Overrides, attempt, fixture};
-use crate::cluster::connect::chain::verify_signed;
+use crate::trust::verify_signed;
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P521_SHA512, SignatureAlgorithm, date_time_ymd,

@@ -110,7 +110,7 @@ impl<'a> Search<'a> {
 }
 
 /// Verifies a handshake's signature with the key of a certificate of any version.
-pub(super) fn verify_signed(
+pub fn verify_signed(
     message: &[u8],
     leaf: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,

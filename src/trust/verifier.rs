@@ -17,7 +17,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// The trusted certificates.
 #[derive(Debug)]
-pub(super) struct Authorities {
+pub struct Authorities {
     store: RootCertStore,
     certificates: Vec<CertificateDer<'static>>,
     /// The file that holds them, which may be renewed.
@@ -26,10 +26,15 @@ pub(super) struct Authorities {
 
 impl Authorities {
     /// Wraps certificates. Unparsable ones are skipped.
-    pub(super) fn new(certificates: Vec<CertificateDer<'static>>, path: Option<PathBuf>) -> Self {
+    pub fn new(certificates: Vec<CertificateDer<'static>>, path: Option<PathBuf>) -> Self {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(certificates.iter().cloned());
         Self { store, certificates, path }
+    }
+
+    /// Returns the authorities of the system, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    pub fn of_system() -> Self {
+        Self::new(rustls_native_certs::load_native_certs().certs, None)
     }
 
     /// Reads the file again; `None` if it is unchanged.
@@ -64,14 +69,14 @@ impl Authorities {
 
 /// Verifies certificates against authorities.
 #[derive(Debug)]
-pub(super) struct Verifier {
+pub struct Verifier {
     authorities: RwLock<Arc<Authorities>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl Verifier {
     /// Creates a verifier from authorities and signature algorithms.
-    pub(super) fn new(authorities: Authorities, algorithms: WebPkiSupportedAlgorithms) -> Self {
+    pub fn new(authorities: Authorities, algorithms: WebPkiSupportedAlgorithms) -> Self {
         Self { authorities: RwLock::new(Arc::new(authorities)), algorithms }
     }
 }
@@ -122,7 +127,7 @@ impl ServerCertVerifier for Verifier {
 
 /// Accepts every certificate, for `insecure-skip-tls-verify`.
 #[derive(Debug)]
-pub(super) struct Unchecked(pub(super) WebPkiSupportedAlgorithms);
+pub struct Unchecked(pub WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for Unchecked {
     fn verify_server_cert(

@@ -4,7 +4,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
 
 /// Returns all certificates of a PEM text. Other sections are skipped.
-pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+pub fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     sections(pem)
         .filter(|(kind, _)| *kind == SectionKind::Certificate)
         .map(|(_, der)| CertificateDer::from(der))
@@ -12,6 +12,6 @@ pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
 }
 
 /// Returns all readable sections of a PEM text.
-pub(super) fn sections(pem: &[u8]) -> impl Iterator<Item = (SectionKind, Vec<u8>)> + '_ {
+pub fn sections(pem: &[u8]) -> impl Iterator<Item = (SectionKind, Vec<u8>)> + '_ {
     <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).filter_map(Result::ok)
 }
