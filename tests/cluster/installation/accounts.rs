@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::analyze::on;
 use crate::apply::apply;
-use crate::control_plane::{AuditEvent, ControlPlane, Mark, free_port};
+use crate::control_plane::{AuditEvent, ControlPlane, Mark};
 use crate::eventually::eventually;
 use crate::process::Process;
 use crate::watch::helpers::{create, degrade, leader, pod};
@@ -114,61 +114,6 @@ async fn watch_is_refused_nothing_and_uses_everything() {
     create(&client, &shop, &pod("web")).await;
     degrade(&client, &shop, "web", false).await;
     exercise_watch(&plane, Mode::Watch, &home, &shop, &[]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a control plane: make test"]
-async fn the_webhook_is_refused_nothing_and_uses_everything() {
-    let plane = ControlPlane::start();
-    assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
-    apply(&plane.client().await, &autoscaler_crd()).await.unwrap();
-    let home = plane.namespace("home");
-    let (kubeconfig, user) = install(&plane, Mode::Webhook, &home, &[]).await;
-    // After `check`, which reads the CRDs and so may be refused.
-    let mark = plane.mark();
-    let port = free_port().unwrap();
-    let start = |pod: &str, port: u16| {
-        let listen = format!("127.0.0.1:{port}");
-        let mut flags =
-            vec!["--secure-listen", &*listen, "--lease-namespace", &*home, "--tls-name", "127.0.0.1"];
-        // Rotations write the Secret and the configurations.
-        flags.extend(["--certificate-interval", "100ms", "--rotation-pause", "500ms"]);
-        flags.extend(["--authority-lifetime", "12s", "--certificate-lifetime", "1h"]);
-        Process::start("webhook serve", &kubeconfig, pod, &flags).synced()
-    };
-    // One leads, and the other one watches the Lease.
-    let _replicas = [start("a", port), start("b", free_port().unwrap())];
-    let url = format!("https://127.0.0.1:{port}");
-    let registered = on(plane.kubeconfig(), &["webhook", "install-config", "-n", &home, "--url", &url]);
-    assert_eq!(registered.code, 0, "{registered:?}");
-    let mut left = Vec::new();
-    let everything = async || {
-        let now = unused(&plane, mark, &user, Mode::Webhook);
-        if now != left {
-            println!("unused: {now:?}");
-            left.clone_from(&now);
-        }
-        now.is_empty().then_some(())
-    };
-    eventually("every permission is used", everything).await;
-}
-
-/// Returns the CRD of an optional project whose objects the webhook follows.
-fn autoscaler_crd() -> serde_json::Value {
-    let schema =
-        json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": "verticalpodautoscalers.autoscaling.k8s.io",
-            "annotations": { "api-approved.kubernetes.io": "unapproved, a test" },
-        },
-        "spec": {
-            "group": "autoscaling.k8s.io", "scope": "Namespaced",
-            "names": { "kind": "VerticalPodAutoscaler", "plural": "verticalpodautoscalers" },
-            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": schema }],
-        },
-    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ fn helm(release: &str, arguments: &[&str], values: &Value) -> Result<String, Str
 }
 
 /// Returns the objects of a release called `kube-devops`, hooks included.
-pub(super) fn render(release: &str, values: &Value) -> Vec<Value> {
+fn render(release: &str, values: &Value) -> Vec<Value> {
     let chart = chart();
     let arguments = [&["template", "kube-devops", chart.to_str().unwrap()][..], &CAPABILITIES].concat();
     let text =
