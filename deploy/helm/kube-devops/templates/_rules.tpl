@@ -1222,5 +1222,6 @@
   resources:
   - leases
   verbs:
+  - list
   - delete
 {{- end }}
