@@ -24,7 +24,7 @@ use crate::cluster::{CallError, Cluster, Events};
 use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
-use crate::policy::{AdmissionVerdict, EnabledRule};
+use crate::policy::AdmissionVerdict;
 
 /// The field manager that owns the keys.
 const KEY_MANAGER: &str = "kube-devops-admission";
@@ -60,6 +60,17 @@ struct KnownNamespace {
     complete: Option<NamespaceKeys>,
     restorations: Restorations,
     problem: Option<String>,
+}
+
+impl KnownNamespace {
+    /// Notes the keys of the Namespace after a write, unless the watch has shown a later state meanwhile.
+    fn note_keys(&mut self, written: &ObjectMeta) {
+        let version = version(written);
+        if version >= self.version {
+            self.version = version;
+            self.keys = NamespaceKeys::of(written);
+        }
+    }
 }
 
 /// The result of looking at a due Namespace.
@@ -111,11 +122,6 @@ impl NativeAdmission {
         }
         lock(&self.due).extend(all);
         self.woken.notify_one();
-    }
-
-    /// Makes namespaces due at the end of the pause that follows.
-    pub(super) fn postpone(&self, names: impl Iterator<Item = String>) {
-        lock(&self.due).extend(names);
     }
 
     /// Takes the namespaces that are due.
@@ -218,12 +224,7 @@ impl NativeAdmission {
             return None;
         }
         let now = (self.clock)();
-        let is_exempt = |enabled: &EnabledRule| {
-            let exemption = known.exemptions.of_namespace(namespace, enabled);
-            exemption.is_some_and(|exemption| !exemption.is_over(now))
-        };
-        let policies = self.policies.in_namespace(namespace);
-        let verdict = AdmissionVerdict::exempting(&policies, is_exempt, today(now))?;
+        let verdict = known.exemptions.verdict(namespace, &self.policies.in_namespace(namespace), now)?;
         Some(match known.suspended_until.filter(|until| *until > now) {
             Some(until) => (verdict.suspended(), Some(until)),
             None => (verdict, None),
@@ -256,8 +257,7 @@ impl NativeAdmission {
         match self.write(name, &known, &wanted).await {
             Ok(written) => {
                 self.change(name, |known| {
-                    known.version = version(&written).max(known.version);
-                    known.keys = NamespaceKeys::of(&written);
+                    known.note_keys(&written);
                     known.complete = Some(wanted.clone());
                     known.problem = None;
                     if is_restoration {
@@ -265,8 +265,8 @@ impl NativeAdmission {
                     }
                 });
             }
-            // It went meanwhile, or another one has its name.
-            Err(error) if matches!(error.code(), Some(404 | 409)) => return Ok(Synced::Unchanged),
+            // It went meanwhile.
+            Err(error) if error.code() == Some(404) => return Ok(Synced::Unchanged),
             Err(error) => {
                 self.change(name, |known| known.problem = Some(error.to_string()));
                 return Err(error);
@@ -348,4 +348,26 @@ fn version(metadata: &ObjectMeta) -> u64 {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_answer_to_an_older_write_does_not_hide_a_later_change() {
+        let metadata = |version: u64, rules: &str| -> ObjectMeta {
+            let annotations = json!({ "devops.stochastic.io/deny": rules });
+            let metadata = json!({ "resourceVersion": version.to_string(), "annotations": annotations });
+            serde_json::from_value(metadata).unwrap()
+        };
+        let pruned = NamespaceKeys::of(&metadata(7, ""));
+        let mut known = KnownNamespace { version: 7, keys: pruned.clone(), ..KnownNamespace::default() };
+        known.note_keys(&metadata(6, "latest-tag;a"));
+        assert_eq!((known.version, &known.keys), (7, &pruned));
+        known.note_keys(&metadata(8, "latest-tag;a"));
+        assert_eq!((known.version, known.keys), (8, NamespaceKeys::of(&metadata(8, "latest-tag;a"))));
+    }
 }
