@@ -1,26 +1,37 @@
 //! Installs, removes and suspends the webhook in the API server.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
 use k8s_openapi::api::core::v1::{Namespace, Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::certificates::Material;
-use super::handshake::{Target, handshake};
+use super::handshake::{Target, handshake, roots};
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
+use crate::governance::AnnotatedExemptions;
 use crate::manifests::{
-    OBJECT_MANAGER, Registration, WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, WebhookAddress, WebhookChoices,
-    mutating_webhook_configuration, resume, suspend, suspended_until, webhook_configuration,
+    DENY_POLICY, OBJECT_MANAGER, Registration, WEBHOOK_CONFIGURATION, WEBHOOK_SECRET, WebhookAddress,
+    WebhookChoices, mutating_webhook_configuration, resume, suspend, suspended_until, webhook_configuration,
 };
-use crate::policy::{ADMISSION_LABEL, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION};
+use crate::policies;
+use crate::policy::{
+    ADMISSION_LABEL, AdmissionVerdict, BREAK_GLASS_ANNOTATION, CompiledPolicy, DENY_ANNOTATION,
+    SystemNamespaces, VERDICT_ANNOTATION, WARN_ANNOTATION,
+};
 
 /// The minimum number of ready replicas for an installation.
 const REPLICAS_TO_FAIL_CLOSED: usize = 2;
+
+/// The number of Namespaces that are marked at a time.
+const CONCURRENT: usize = 8;
 
 /// An error while installing or changing the configuration.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +110,20 @@ pub(super) async fn ready_replicas(
     let slices: Api<EndpointSlice> = Api::namespaced(cluster.client.clone(), namespace);
     let params = ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
     let slices = cluster.call(async |_| slices.list(&params).await).await?;
-    let endpoints = slices.items.into_iter().flat_map(|slice| slice.endpoints);
-    let ready = |conditions: Option<bool>| conditions.unwrap_or(true);
-    Ok(Some(endpoints.filter(|endpoint| ready(endpoint.conditions.as_ref().and_then(|it| it.ready))).count()))
+    Ok(Some(ready_pods(&slices.items)))
+}
+
+/// Counts the ready pods in the slices of a Service. A pod with addresses of both families is in two slices.
+fn ready_pods(slices: &[EndpointSlice]) -> usize {
+    let endpoints = slices.iter().flat_map(|slice| &slice.endpoints);
+    let is_ready = |endpoint: &&Endpoint| {
+        endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+    };
+    let identity = |endpoint: &Endpoint| {
+        let pod = endpoint.target_ref.as_ref().and_then(|target| target.uid.clone().or(target.name.clone()));
+        pod.or_else(|| endpoint.addresses.first().cloned())
+    };
+    endpoints.filter(is_ready).map(identity).collect::<BTreeSet<_>>().len()
 }
 
 /// Registers the webhook, once a replica is ready. A suspension stays. Returns the configurations, each with true if it
@@ -122,6 +144,7 @@ pub async fn install(
                 None if choices.fail_closed => return Err(ConfigurationError::NotCountable),
                 _ => {}
             }
+            roots(&choices.ca_bundle).map_err(ConfigurationError::Handshake)?;
         }
         WebhookAddress::Url(_) if choices.fail_closed => return Err(ConfigurationError::NotCountable),
         WebhookAddress::Url(url) => {
@@ -185,47 +208,125 @@ where
     }
 }
 
-/// Suspends every denial until a time, or ends the suspension with `None`. Returns the objects that got the mark or lost it:
-/// the configurations, and the Namespaces in which native admission evaluates.
+/// The effect of a suspension, or of its end.
+#[derive(Debug, Default)]
+pub struct BreakGlass {
+    /// The objects that deny nothing now, or that deny again.
+    pub changed: Vec<String>,
+    /// The objects that the operator has to change yet, because their policies could not be read.
+    pub pending: Vec<String>,
+    /// The objects that could not be marked, each with the reason.
+    pub failed: Vec<String>,
+}
+
+/// Suspends every denial until a time, or ends the suspension with `None`. It marks the configurations and the
+/// Namespaces of native admission, and goes on after a failure.
+///
+/// Where native admission is installed, every Namespace is marked but those of the system: a policy may come to it
+/// meanwhile. At the end the Namespaces get their verdicts back, also while no operator runs.
 pub async fn break_glass(
     cluster: &Cluster,
     until: Option<Timestamp>,
-) -> Result<Vec<String>, ConfigurationError> {
-    let mut marked = Vec::new();
-    if mark::<ValidatingWebhookConfiguration>(cluster, until).await? {
-        marked.push(format!("validatingwebhookconfiguration {WEBHOOK_CONFIGURATION}"));
-    }
+    now: Timestamp,
+) -> Result<BreakGlass, ConfigurationError> {
+    let mut done = BreakGlass::default();
+    done.note_configuration("validating", mark::<ValidatingWebhookConfiguration>(cluster, until).await);
     // It denies nothing, but a patch that does not apply would refuse an object.
-    if mark::<MutatingWebhookConfiguration>(cluster, until).await? {
-        marked.push(format!("mutatingwebhookconfiguration {WEBHOOK_CONFIGURATION}"));
-    }
+    done.note_configuration("mutating", mark::<MutatingWebhookConfiguration>(cluster, until).await);
     let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-    let params = ListParams::default().labels(ADMISSION_LABEL);
-    let native = cluster.call(async |_| namespaces.list_metadata(&params).await).await;
-    for namespace in native.map_err(failed("list the Namespaces"))? {
-        let name = namespace.name_any();
-        if until.is_none() && !namespace.annotations().contains_key(BREAK_GLASS_ANNOTATION) {
-            continue;
+    let all = cluster.call(async |_| namespaces.list_metadata(&ListParams::default()).await).await;
+    let all = match all {
+        Ok(list) => list.items,
+        Err(error) => {
+            done.failed.push(format!("the Namespaces: {error}"));
+            Vec::new()
         }
-        let mut annotations = json!({ BREAK_GLASS_ANNOTATION: until.map(|until| until.to_string()) });
-        if until.is_some() {
-            // It takes effect at once, also while no operator runs. An operator restores it afterwards.
-            annotations[DENY_ANNOTATION] = json!(null);
+    };
+    let deny = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": { "name": DENY_POLICY },
+    });
+    let is_installed = cluster.get_object(&deny).await.is_ok_and(|found| found.is_some());
+    let policies = if until.is_none() { policies::list(cluster, None).await.ok() } else { None };
+    let system = SystemNamespaces::default();
+    let writes = all.into_iter().filter_map(|namespace| {
+        let (name, annotations) = (namespace.name_any(), namespace.annotations());
+        let is_native = namespace.labels().contains_key(ADMISSION_LABEL);
+        let is_concerned = match until {
+            Some(_) => is_native || is_installed && !system.contains(&name),
+            None => annotations.contains_key(BREAK_GLASS_ANNOTATION),
+        };
+        let of = |known: &BTreeMap<String, Vec<CompiledPolicy>>| {
+            let policies = known.get(&name).map_or(&[][..], Vec::as_slice);
+            AnnotatedExemptions::of_one_namespace(&name, annotations).verdict(&name, policies, now)
+        };
+        let verdict = policies.as_ref().map(of);
+        let is_pending = is_native && until.is_none() && verdict.is_none();
+        let patch = break_glass_patch(until, verdict.flatten().filter(|_| is_native).as_ref());
+        is_concerned.then_some((name, is_native, is_pending, patch))
+    });
+    let write = |(name, is_native, is_pending, patch): (String, bool, bool, Value)| {
+        let namespaces = namespaces.clone();
+        async move {
+            let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+            let write = async |_| namespaces.patch_metadata(&name, &params, &patch).await;
+            let written = cluster.call(write).await;
+            (name, is_native, is_pending, written)
         }
-        let patch = Patch::Merge(json!({ "metadata": { "annotations": annotations } }));
-        let params = PatchParams::default();
-        let write = async |_| namespaces.patch_metadata(&name, &params, &patch).await;
-        cluster.call(write).await.map_err(failed("mark a Namespace"))?;
-        marked.push(format!("namespace {name}"));
+    };
+    let mut written = stream::iter(writes.collect::<Vec<_>>()).map(write).buffered(CONCURRENT);
+    let mut marked = 0;
+    while let Some((name, is_native, is_pending, written)) = written.next().await {
+        let object = format!("namespace {name}");
+        match written {
+            Ok(_) if is_pending => done.pending.push(object),
+            Ok(_) if is_native => done.changed.push(object),
+            Ok(_) => marked += 1,
+            // It went meanwhile.
+            Err(error) if error.code() == Some(404) => {}
+            Err(error) => done.failed.push(format!("{object}: {error}")),
+        }
     }
-    if marked.is_empty() && until.is_some() { Err(ConfigurationError::NothingToSuspend) } else { Ok(marked) }
+    if marked > 0 {
+        done.changed.push(format!("native admission in {marked} more namespaces"));
+    }
+    let BreakGlass { changed, pending, failed } = &done;
+    if until.is_some() && changed.is_empty() && pending.is_empty() && failed.is_empty() {
+        return Err(ConfigurationError::NothingToSuspend);
+    }
+    Ok(done)
+}
+
+impl BreakGlass {
+    fn note_configuration(&mut self, kind: &str, marked: Result<bool, CallError>) {
+        let object = format!("{kind}webhookconfiguration {WEBHOOK_CONFIGURATION}");
+        match marked {
+            Ok(true) => self.changed.push(object),
+            Ok(false) => {}
+            Err(error) => self.failed.push(format!("{object}: {error}")),
+        }
+    }
+}
+
+/// Returns the patch of a Namespace: the mark without any denial, or no mark and the verdict of its policies.
+fn break_glass_patch(until: Option<Timestamp>, verdict: Option<&AdmissionVerdict>) -> Value {
+    let mut annotations = json!({ BREAK_GLASS_ANNOTATION: until.map(|until| until.to_string()) });
+    if until.is_some() {
+        // It takes effect at once, also while no operator runs.
+        annotations[DENY_ANNOTATION] = json!(null);
+    }
+    if let Some(verdict) = verdict {
+        let wanted = verdict.annotations();
+        for key in [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION] {
+            annotations[key] = json!(wanted.get(key));
+        }
+    }
+    json!({ "metadata": { "annotations": annotations } })
 }
 
 /// Marks a configuration, or takes the mark away. Returns false if there is no configuration, or no mark to take away.
-async fn mark<R: Registration>(
-    cluster: &Cluster,
-    until: Option<Timestamp>,
-) -> Result<bool, ConfigurationError> {
+async fn mark<R: Registration>(cluster: &Cluster, until: Option<Timestamp>) -> Result<bool, CallError> {
     let configurations = configurations::<R>(cluster);
     let mark = async |_| {
         let read = cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await?;
@@ -239,10 +340,61 @@ async fn mark<R: Registration>(
         let replace = async |_| configurations.replace(WEBHOOK_CONFIGURATION, &params, &configuration).await;
         cluster.call(replace).await.map(|_| true)
     };
-    let written = retry_on_conflict(mark, |error: &CallError| error.code() == Some(409)).await;
-    written.map_err(failed("mark the webhook configuration"))
+    retry_on_conflict(mark, |error: &CallError| error.code() == Some(409)).await
 }
 
 pub(super) fn configurations<R: Registration>(cluster: &Cluster) -> Api<R> {
     Api::all(cluster.client.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::DevOpsPolicy;
+
+    #[test]
+    fn a_pod_in_two_slices_is_one_replica() {
+        let slice = |addresses: [&str; 2], ready: [bool; 2]| -> EndpointSlice {
+            let endpoint = |number: usize| {
+                json!({
+                    "addresses": [addresses[number]],
+                    "conditions": { "ready": ready[number] },
+                    "targetRef": { "kind": "Pod", "name": format!("webhook-{number}"), "uid": format!("u{number}") },
+                })
+            };
+            let endpoints = [endpoint(0), endpoint(1)];
+            serde_json::from_value(json!({ "addressType": "IPv4", "endpoints": endpoints })).unwrap()
+        };
+        let (four, six) = (["10.0.0.1", "10.0.0.2"], ["fd00::1", "fd00::2"]);
+        assert_eq!(ready_pods(&[slice(four, [true, false]), slice(six, [true, false])]), 1);
+        assert_eq!(ready_pods(&[slice(four, [true, true]), slice(six, [true, true])]), 2);
+        assert_eq!(ready_pods(&[]), 0);
+    }
+
+    #[test]
+    fn a_break_glass_takes_the_denials_and_its_end_gives_them_back() {
+        let policy = json!({
+            "metadata": { "name": "base", "namespace": "shop", "uid": "u", "generation": 1 },
+            "spec": { "enforcementMode": "enforce", "forbidLatestTag": true, "admission": { "denyAt": "low" } },
+        });
+        let policy = CompiledPolicy::new(serde_json::from_value::<DevOpsPolicy>(policy).unwrap());
+        let verdict = AdmissionVerdict::of(&[policy]).unwrap();
+        let begin = break_glass_patch(Some(Timestamp::UNIX_EPOCH), None);
+        assert_eq!(
+            begin["metadata"]["annotations"],
+            json!({ BREAK_GLASS_ANNOTATION: "1970-01-01T00:00:00Z", DENY_ANNOTATION: null })
+        );
+        let end = break_glass_patch(None, Some(&verdict));
+        assert_eq!(
+            end["metadata"]["annotations"],
+            json!({
+                BREAK_GLASS_ANNOTATION: null, DENY_ANNOTATION: "latest-tag;base", WARN_ANNOTATION: null,
+                VERDICT_ANNOTATION: verdict.hash,
+            })
+        );
+        assert_eq!(
+            break_glass_patch(None, None)["metadata"]["annotations"],
+            json!({ BREAK_GLASS_ANNOTATION: null })
+        );
+    }
 }

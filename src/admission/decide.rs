@@ -12,7 +12,7 @@ use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
 use crate::enforcement::PATCHED_FIELDS;
 use crate::governance::{AnnotatedExemptions, evaluate, evaluate_custom, evaluate_workload};
-use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnforcementMode};
+use crate::policy::{CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation, fix_of};
 use crate::workload::{Fields, Kinds, Workload, WorkloadKind, WorkloadKinds};
 
@@ -34,9 +34,9 @@ impl DecideError {
 
 /// Decides a request under the policies of its namespace.
 ///
-/// `native` is the hash of the policies that native admission checks in the namespace. If it is the hash of these
-/// policies, the decision leaves out the rules that native admission checks. `exemptions` has those of the Namespace; the
-/// object's own annotations count too.
+/// `native` is the digest of the verdict by which native admission evaluates in the namespace. If it is the one of these
+/// policies at this time, the decision leaves out the rules that native admission evaluates. `exemptions` has those of the
+/// Namespace; the object's own annotations count too.
 ///
 /// The caller leaves out the policies of namespaces in which nothing is denied. Rules see no status, because the object
 /// is not stored yet.
@@ -59,8 +59,10 @@ pub fn decide(
         (Operation::Update, Some(json)) => Some(read(kind, json.get(), "oldObject", fields)?),
         _ => None,
     };
-    let verdict =
-        native.and_then(|native| AdmissionVerdict::of(policies).filter(|verdict| verdict.hash == native));
+    let verdict = native.and_then(|native| {
+        let verdict = exemptions.verdict(request.namespace(), policies, now)?;
+        (verdict.digest() == native).then_some(verdict)
+    });
     let is_ours = |policy: &str, rule| verdict.as_ref().is_none_or(|verdict| !verdict.holds(policy, rule));
     let set = match (request.operation, request.old_object) {
         (Operation::Update, Some(json)) => SetFields::of(json.get()),

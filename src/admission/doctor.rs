@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 
 use super::configuration::{authorities, configurations, ready_replicas};
-use super::handshake::{Target, handshake};
+use super::handshake::{Target, check_certificate, handshake};
 use crate::cluster::{CallError, Cluster};
 use crate::manifests::{
     AdmissionSettings, MUTATING_WEBHOOK_NAME, Registration, WEBHOOK_CONFIGURATION, WEBHOOK_NAME, dangers,
@@ -70,7 +70,7 @@ impl Diagnosis {
             );
             for call in configuration.calls() {
                 let is_closed = call.failure_policy != Some("Ignore");
-                self.call(cluster, &name, call.client_config, is_closed).await?;
+                self.call(cluster, &name, call.client_config, is_closed, now).await?;
             }
             self.suspension(&name, suspended_until(configuration), now);
         }
@@ -84,6 +84,7 @@ impl Diagnosis {
         configuration: &str,
         client: &WebhookClientConfig,
         is_closed: bool,
+        now: Timestamp,
     ) -> Result<(), CallError> {
         let at = |text: String| format!("{configuration}: {text}");
         let bundle = client.ca_bundle.as_ref().map(|bundle| String::from_utf8_lossy(&bundle.0).into_owned());
@@ -97,7 +98,7 @@ impl Diagnosis {
             self.problems.extend(answered.err().map(at));
             return Ok(());
         };
-        self.call_service(cluster, configuration, service, &bundle, is_closed).await
+        self.call_service(cluster, configuration, service, &bundle, is_closed, now).await
     }
 
     /// Examines the way from the API server to a webhook behind a Service.
@@ -108,6 +109,7 @@ impl Diagnosis {
         service: &ServiceReference,
         bundle: &str,
         is_closed: bool,
+        now: Timestamp,
     ) -> Result<(), CallError> {
         let at = |text: String| format!("{configuration}: {text}");
         let (namespace, name) = (&service.namespace, &service.name);
@@ -132,13 +134,14 @@ impl Diagnosis {
             }
             _ => {}
         }
+        let mut material = None;
         match authorities(cluster, namespace).await {
-            Ok(Some(material)) if material.bundle() != bundle => {
+            Ok(Some(found)) if found.bundle() != bundle => {
                 let text = "its caBundle is not the one of the Secret: start `kube-devops webhook serve`, \
                             which restores it, or run `kube-devops webhook install-config`";
                 self.problems.push(at(text.to_owned()));
             }
-            Ok(_) => {}
+            Ok(found) => material = found,
             Err(error) => self.notes.push(format!("the Secret of the certificates was not read: {error}")),
         }
         let port = service.port.and_then(|port| port.try_into().ok()).unwrap_or(443);
@@ -149,6 +152,9 @@ impl Diagnosis {
         match handshake(&target, bundle).await {
             Err(error) if error.starts_with("cannot connect") => {
                 self.notes.push(format!("no handshake from here, only from inside the cluster: {error}"));
+                // The Secret can still be examined from here.
+                let checked = material.map(|found| check_certificate(bundle, &found.leaf, &target.name, now));
+                self.problems.extend(checked.and_then(Result::err).map(at));
             }
             outcome => self.problems.extend(outcome.err().map(at)),
         }

@@ -9,8 +9,12 @@ const MOST_WARNINGS: usize = 10;
 /// The longest warning, in bytes. The API server keeps 4,096 characters of the warnings of all webhooks, and cuts each
 /// to 256 beyond that: ten of ours leave more than a third to others.
 const LONGEST_WARNING: usize = 250;
+/// The most policies that a finding names.
+const MOST_NAMES: usize = 3;
+/// The most bytes of their names, beyond which only the first is named.
+const LONGEST_NAMES: usize = 80;
 /// The most findings in a denial.
-const MOST_DENIALS: usize = 50;
+const MOST_DENIALS: usize = 500;
 /// The longest finding in a denial, in bytes.
 const LONGEST_DENIAL: usize = 1_000;
 
@@ -50,10 +54,26 @@ pub fn warnings(decision: &AdmissionDecision) -> Vec<String> {
 
 fn line(finding: &NewViolation) -> String {
     let NewViolation { policies, rule, container, path, message, .. } = finding;
-    let (noun, policies) = (if policies.len() == 1 { "policy" } else { "policies" }, policies.join(", "));
+    let noun = if policies.len() == 1 { "policy" } else { "policies" };
+    let policies = named(policies);
     let container = container.as_ref().map(|name| format!("container {name}, ")).unwrap_or_default();
     let text = format!("{noun} {policies}, rule {rule}: {container}{path}: {message}");
     text.chars().map(printable).collect()
+}
+
+/// Lists the first policies by name, and counts the rest: rule, path and fix must not be cut off.
+fn named(policies: &[String]) -> String {
+    let mut bytes = 0;
+    let fits = |name: &&String| {
+        bytes += name.len();
+        bytes <= LONGEST_NAMES
+    };
+    let shown = policies.iter().take(MOST_NAMES).take_while(fits).count().max(1).min(policies.len());
+    let names = policies[..shown].join(", ");
+    match policies.len() - shown {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 /// Replaces control characters: the API server drops a warning with one.
@@ -108,7 +128,32 @@ mod tests {
             denied: vec![finding(&"x".repeat(5_000)); 1_000],
             ..AdmissionDecision::default()
         };
-        assert!(denial(&many).len() < 60_000 && denial(&many).ends_with("\n- and 950 more"));
+        assert!(denial(&many).len() < 600_000 && denial(&many).ends_with("\n- and 500 more"));
+    }
+
+    #[test]
+    fn many_policies_leave_room_for_rule_path_and_fix() {
+        let of = |names: Vec<String>| {
+            let finding = NewViolation { policies: names, ..finding("name a version") };
+            let decision = AdmissionDecision {
+                denied: vec![finding.clone()],
+                warned: vec![finding],
+                ..AdmissionDecision::default()
+            };
+            (denial(&decision), warnings(&decision).remove(0))
+        };
+        let numbered = |count| (0..count).map(|number| format!("team-{number}")).collect();
+        let rest = "rule latest-tag: container web, spec.containers[0].image: name a version";
+        for (names, expected) in [
+            (numbered(3), "policies team-0, team-1, team-2".to_owned()),
+            (numbered(4), "policies team-0, team-1, team-2 and 1 more".to_owned()),
+            (numbered(900), "policies team-0, team-1, team-2 and 897 more".to_owned()),
+            (vec!["a".repeat(60), "b".repeat(60)], format!("policies {} and 1 more", "a".repeat(60))),
+        ] {
+            let (denied, warned) = of(names);
+            assert_eq!(denied, format!("1 violation that must be fixed first:\n- {expected}, {rest}"));
+            assert_eq!(warned, format!("{expected}, {rest}"));
+        }
     }
 
     proptest! {

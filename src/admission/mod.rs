@@ -30,7 +30,7 @@ pub use message::{denial, warnings};
 pub use metrics::{AdmissionMetrics, CertificateCollector, RequestResult};
 pub use mutate::{MutateError, mutate};
 pub use native::NativeNamespaces;
-pub use native_installation::missing_policies;
+pub use native_installation::{NativeInstallation, native_installation};
 pub use review::{
     AdmissionRequest, Operation, RequestKind, ReviewAnswer, ReviewError, UserInfo, answer, parse_review,
 };

@@ -2,27 +2,42 @@
 //! The same watch has the exemptions that Namespaces declare.
 
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
-use tracing::warn;
+use tokio::time::sleep;
+use tracing::{info, warn};
 
+use super::native_installation::is_in_effect;
 use crate::cluster::{self, CallError, Cluster, RawObject, Sink, WatchRequest};
 use crate::governance::AnnotatedExemptions;
+use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
-use crate::policy::{ADMISSION_LABEL, ADMISSION_NATIVE, VERDICT_ANNOTATION};
+use crate::policy::AdmissionVerdict;
+
+/// The interval of the looks at the admission policies.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// The Namespaces with a verdict of native admission or with exemptions. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct NativeNamespaces(Arc<RwLock<HashMap<String, KnownNamespace>>>);
+pub struct NativeNamespaces {
+    known: Arc<RwLock<HashMap<String, KnownNamespace>>>,
+    /// True while the API server has the admission policies that evaluate by the verdicts.
+    in_effect: Arc<AtomicBool>,
+    /// True once all Namespaces were listed, or if they may not be read.
+    listed: Arc<AtomicBool>,
+}
 
 /// A Namespace as its metadata describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct KnownNamespace {
-    /// The hash of the policies that native admission checks; `None` without native admission.
+    /// The digest of the verdict that it carries; `None` without native admission.
     verdict: Option<String>,
     /// The exemptions that it declares.
     exemptions: AnnotatedExemptions,
@@ -41,15 +56,42 @@ impl NativeNamespaces {
                 %error,
                 "no permission to read Namespaces: their annotations exempt nothing, and no ClusterDevOpsPolicy is in effect"
             );
+            self.listed.store(true, Ordering::Relaxed);
             ready = None;
         };
         cluster::wait_until_permitted(cluster, &request, refused).await;
         cluster::follow(cluster, request, VerdictSink::new(self.clone(), policies), ready).await;
     }
 
-    /// Returns the hash of the policies that native admission checks in a namespace; `None` without native admission.
+    /// Looks at the admission policies again and again; never returns. Until they are found as this version installs
+    /// them, the webhook evaluates everything itself, also if they may not be read.
+    pub async fn watch_installation(&self, cluster: &Cluster, settings: &AdmissionSettings) -> Infallible {
+        loop {
+            let evaluates = is_in_effect(cluster, settings).await;
+            if let Err(error) = &evaluates {
+                warn!(%error, "failed to read the admission policies, so the webhook evaluates every rule; will retry");
+            }
+            self.set_in_effect(evaluates.unwrap_or(false));
+            sleep(LOOK).await;
+        }
+    }
+
+    fn set_in_effect(&self, in_effect: bool) {
+        if self.in_effect.swap(in_effect, Ordering::Relaxed) != in_effect {
+            let now = if in_effect { "leaves rules to native admission" } else { "evaluates every rule" };
+            info!("the webhook {now}");
+        }
+    }
+
+    /// Returns false while cluster policies are not in effect, because the Namespaces are not listed yet.
+    pub fn is_listed(&self) -> bool {
+        self.listed.load(Ordering::Relaxed)
+    }
+
+    /// Returns the digest of the verdict by which native admission evaluates in a namespace; `None` without native
+    /// admission.
     pub fn verdict(&self, namespace: &str) -> Option<String> {
-        self.get(namespace).verdict
+        self.get(namespace).verdict.filter(|_| self.in_effect.load(Ordering::Relaxed))
     }
 
     /// Returns the exemptions that a Namespace declares.
@@ -58,12 +100,12 @@ impl NativeNamespaces {
     }
 
     fn get(&self, namespace: &str) -> KnownNamespace {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(namespace).cloned().unwrap_or_default()
     }
 
     fn set(&self, name: &str, namespace: KnownNamespace) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if namespace == KnownNamespace::default() {
             known.remove(name);
         } else {
@@ -125,21 +167,18 @@ impl Sink for VerdictSink<'_> {
     fn end_list(&mut self) {
         self.policies.retain_namespaces(&self.names);
         let listed = std::mem::take(&mut self.listed);
-        *self.namespaces.0.write().unwrap_or_else(PoisonError::into_inner) = listed;
+        *self.namespaces.known.write().unwrap_or_else(PoisonError::into_inner) = listed;
+        self.namespaces.listed.store(true, Ordering::Relaxed);
     }
 }
 
 impl KnownNamespace {
-    /// Takes what counts of a Namespace. During a break-glass the verdict of native admission has no denials, and the
-    /// rules are still left to it.
+    /// Takes what counts of a Namespace.
     fn of(namespace: &PartialObjectMeta<Namespace>) -> Self {
-        let is_native =
-            namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
         let annotations = namespace.annotations();
         let mut exemptions = AnnotatedExemptions::default();
         exemptions.add_namespace(&namespace.name_any(), |key| annotations.get(key).map(String::as_str));
-        let verdict = annotations.get(VERDICT_ANNOTATION).filter(|_| is_native).cloned();
-        Self { verdict, exemptions }
+        Self { verdict: AdmissionVerdict::digest_of(&namespace.metadata), exemptions }
     }
 }
 
@@ -148,7 +187,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::SystemNamespaces;
+    use crate::policy::{ADMISSION_LABEL, ADMISSION_NATIVE, SystemNamespaces, VERDICT_ANNOTATION};
 
     fn object(name: &str, label: &str, hash: &str) -> RawObject {
         let metadata = json!({
@@ -160,6 +199,7 @@ mod tests {
     #[test]
     fn only_namespaces_in_which_native_admission_evaluates_are_known() {
         let namespaces = NativeNamespaces::default();
+        namespaces.set_in_effect(true);
         let policies = Policies::new(SystemNamespaces::default());
         let mut feed = VerdictSink::new(namespaces.clone(), &policies);
         feed.begin_list();
@@ -167,10 +207,11 @@ mod tests {
         feed.list(&object("bank", "other", "a")).unwrap();
         assert_eq!(namespaces.verdict("shop"), None, "the list is not complete");
         feed.end_list();
-        assert_eq!(namespaces.verdict("shop").as_deref(), Some("a"));
+        let first = namespaces.verdict("shop");
+        assert!(first.is_some());
         assert_eq!(namespaces.verdict("bank"), None);
         feed.apply(&object("shop", ADMISSION_NATIVE, "b")).unwrap();
-        assert_eq!(namespaces.verdict("shop").as_deref(), Some("b"));
+        assert!(namespaces.verdict("shop").is_some_and(|second| Some(second) != first));
         feed.apply(&object("shop", "", "b")).unwrap();
         assert_eq!(namespaces.verdict("shop"), None);
         feed.apply(&object("shop", ADMISSION_NATIVE, "b")).unwrap();
@@ -180,6 +221,20 @@ mod tests {
         feed.begin_list();
         feed.end_list();
         assert_eq!(namespaces.verdict("shop"), None);
+    }
+
+    #[test]
+    fn a_verdict_that_no_admission_policy_reads_does_not_count() {
+        let namespaces = NativeNamespaces::default();
+        let policies = Policies::new(SystemNamespaces::default());
+        VerdictSink::new(namespaces.clone(), &policies)
+            .apply(&object("shop", ADMISSION_NATIVE, "a"))
+            .unwrap();
+        assert_eq!(namespaces.verdict("shop"), None, "the admission policies were not looked at");
+        namespaces.set_in_effect(true);
+        assert!(namespaces.verdict("shop").is_some());
+        namespaces.set_in_effect(false);
+        assert_eq!(namespaces.verdict("shop"), None, "the admission policies are gone");
     }
 
     #[test]

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
+use kube::core::PartialObjectMeta;
 
 use super::doctor::Diagnosis;
-use super::native_installation::missing_policies;
+use super::native_installation::native_installation;
 use crate::cluster::{CallError, Cluster};
 use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies;
 use crate::policy::{
     ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, CompiledPolicy,
-    DENY_ANNOTATION, EnabledRule, VERDICT_ANNOTATION, WARN_ANNOTATION,
+    DENY_ANNOTATION, SystemNamespaces, VERDICT_ANNOTATION, WARN_ANNOTATION,
 };
 
 impl Diagnosis {
@@ -28,39 +28,68 @@ impl Diagnosis {
         now: Timestamp,
     ) -> Result<(), CallError> {
         let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-        let params = ListParams::default().labels(ADMISSION_LABEL);
-        let found = cluster.call(async |_| namespaces.list_metadata(&params).await).await?.items;
-        if found.is_empty() {
+        let all = cluster.call(async |_| namespaces.list_metadata(&ListParams::default()).await).await?.items;
+        let has_label =
+            |namespace: &PartialObjectMeta<Namespace>| namespace.labels().contains_key(ADMISSION_LABEL);
+        let (found, others): (Vec<_>, Vec<_>) = all.into_iter().partition(has_label);
+        let installation = native_installation(cluster, settings).await?;
+        if found.is_empty() && !installation.is_there {
             self.notes.push("native admission evaluates in no namespace".to_owned());
             return Ok(());
         }
+        self.problems.extend(installation.problems);
         let known = match policies::list(cluster, None).await {
-            Ok(known) => Some(known),
+            Ok(known) => known,
             // There are no policies without the CRD.
-            Err(error) if error.code() == Some(404) => Some(BTreeMap::new()),
+            Err(error) if error.code() == Some(404) => BTreeMap::new(),
             Err(error) => {
                 self.notes.push(format!("the verdicts of native admission were not compared: {error}"));
-                None
+                for namespace in &found {
+                    self.suspension(&format!("namespace {}", namespace.name_any()), until(namespace), now);
+                }
+                return Ok(());
             }
         };
+        let policies = |name: &str| known.get(name).map_or(&[][..], Vec::as_slice);
         for namespace in found {
             let (name, annotations) = (namespace.name_any(), namespace.annotations());
-            let until = annotations.get(BREAK_GLASS_ANNOTATION);
-            let until = until.map(|until| until.parse().unwrap_or(Timestamp::MIN));
-            self.suspension(&format!("namespace {name}"), until, now);
-            if let Some(known) = &known {
-                let policies = known.get(&name).map_or(&[][..], Vec::as_slice);
-                let is_native =
-                    namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
-                let is_suspended = until.is_some_and(|until| until > now);
-                let verdict = wanted_verdict(&name, annotations, policies, now);
-                let problem = stale(verdict, annotations, is_native, is_suspended);
-                self.problems.extend(problem.map(|problem| format!("namespace {name}: {problem}")));
+            let until = until(&namespace);
+            let is_native =
+                namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
+            let is_suspended = until.is_some_and(|until| until > now);
+            let verdict = wanted_verdict(&name, annotations, policies(&name), now);
+            let problem = stale(verdict, annotations, is_native, is_suspended);
+            // Nobody removes the mark of a suspension that ended by itself.
+            if problem.is_some() || is_suspended {
+                self.suspension(&format!("namespace {name}"), until, now);
             }
+            self.problems.extend(problem.map(|problem| format!("namespace {name}: {problem}")));
         }
-        self.problems.extend(missing_policies(cluster, settings).await?);
+        let system = settings.system_namespaces.iter().chain([&settings.namespace]).cloned();
+        let system = SystemNamespaces::with(system.collect());
+        let lacks_verdict = |namespace: &PartialObjectMeta<Namespace>| {
+            let (name, annotations) = (namespace.name_any(), namespace.annotations());
+            !system.contains(&name)
+                && namespace.metadata.deletion_timestamp.is_none()
+                && wanted_verdict(&name, annotations, policies(&name), now).is_some()
+        };
+        let without: Vec<_> =
+            others.iter().filter(|one| lacks_verdict(one)).map(|one| one.name_any()).collect();
+        if installation.is_there && !without.is_empty() {
+            self.problems.push(format!(
+                "native admission is installed, but these namespaces with policies have no verdict: {}: start \
+                 `kube-devops reconcile --admission native`",
+                without.join(", ")
+            ));
+        }
         Ok(())
     }
+}
+
+/// Returns the end of the suspension that a Namespace is marked with.
+fn until(namespace: &PartialObjectMeta<Namespace>) -> Option<Timestamp> {
+    let until = namespace.annotations().get(BREAK_GLASS_ANNOTATION);
+    until.map(|until| until.parse().unwrap_or(Timestamp::MIN))
 }
 
 /// Returns the verdict that a Namespace should have at the time `now`; `None` if no policy is in effect.
@@ -70,12 +99,7 @@ fn wanted_verdict(
     policies: &[CompiledPolicy],
     now: Timestamp,
 ) -> Option<AdmissionVerdict> {
-    let mut exemptions = AnnotatedExemptions::default();
-    exemptions.add_namespace(namespace, |key| annotations.get(key).map(String::as_str));
-    let is_exempt = |enabled: &EnabledRule| {
-        exemptions.of_namespace(namespace, enabled).is_some_and(|exemption| !exemption.is_over(now))
-    };
-    AdmissionVerdict::exempting(policies, is_exempt, TimeZone::UTC.to_datetime(now).date())
+    AnnotatedExemptions::of_one_namespace(namespace, annotations).verdict(namespace, policies, now)
 }
 
 /// Returns the way in which the verdict on a Namespace differs from that of its policies, with the fix; `None` for the

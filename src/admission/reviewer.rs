@@ -37,6 +37,10 @@ pub struct Reply {
 
 /// The warning of a request that no policy evaluated, because the policies were not read yet.
 const UNSYNCED: &str = "kube-devops has not read the policies yet, so this object was not evaluated";
+/// The warning of a request that no cluster policy evaluated, because the Namespaces that they select were not read
+/// yet.
+const UNSYNCED_CLUSTER_POLICIES: &str =
+    "kube-devops has not read the Namespaces yet, so no ClusterDevOpsPolicy evaluated this object";
 /// The warning of a request that no policy evaluated, because of an internal error.
 const INTERNAL: &str =
     "kube-devops failed to evaluate this object, so it was allowed: see the log of the webhook";
@@ -100,7 +104,16 @@ impl Reviewer {
         let (policies, native) = (self.policies.in_namespace(namespace), self.native.verdict(namespace));
         let exemptions = self.native.exemptions(namespace);
         match decide(request, &policies, native.as_deref(), &exemptions, (self.clock)()) {
-            Ok(decision) => self.verdict(&decision),
+            Ok(mut decision) => {
+                let is_unsynced = !self.native.is_listed() && !self.policies.cluster_names().is_empty();
+                if is_unsynced {
+                    decision.problems.push(UNSYNCED_CLUSTER_POLICIES.to_owned());
+                }
+                match self.verdict(&decision) {
+                    (answer, RequestResult::Warned) if is_unsynced => (answer, RequestResult::Unsynced),
+                    verdict => verdict,
+                }
+            }
             Err(error) => {
                 error!(uid = &*request.uid, namespace, %error, "failed to evaluate");
                 internal()

@@ -2,7 +2,7 @@
 
 use super::{CallError, Cluster};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
@@ -83,6 +83,31 @@ impl Cluster {
         let apply = async |client| api(client).patch(name, &params, &Patch::Apply(object)).await;
         let after = self.call(apply).await?;
         Ok(Applied::between(before.as_ref(), &after))
+    }
+
+    /// Applies an object as [`Self::apply_object`] does. If its spec has more than the given one afterwards, because
+    /// another client added fields, it is replaced. `is_same` compares the stored object with the given one.
+    pub async fn apply_exactly(
+        &self,
+        object: &Value,
+        manager: &str,
+        is_same: impl Fn(&Value, &Value) -> bool,
+    ) -> Result<Applied, CallError> {
+        let applied = self.apply_object(object, manager).await?;
+        let Some(mut stored) = self.get_object(object).await? else { return Ok(applied) };
+        if is_same(&stored.data, object) {
+            return Ok(applied);
+        }
+        let before = stored.clone();
+        stored.data["spec"] = object["spec"].clone();
+        let resource = ApiResource::from_gvk(&kind_of(object));
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        let name = stored.name_any();
+        let replace = async |client| {
+            Api::<DynamicObject>::all_with(client, &resource).replace(&name, &params, &stored).await
+        };
+        let after = self.call(replace).await?;
+        Ok(if applied == Applied::Unchanged { Applied::between(Some(&before), &after) } else { applied })
     }
 
     /// Returns a CRD, or `None` if it does not exist.

@@ -1,9 +1,10 @@
 //! The size of a list's pages, and the number of pages that lists in many clusters hold at once.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::AsyncReadExt as _;
+use futures::{AsyncBufRead, AsyncBufReadExt as _};
 use http::Request;
 use kube::Client;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,7 +21,18 @@ pub struct Paging {
     /// The most objects of a page.
     pub(super) objects: u32,
     /// The turns to hold a page; `None` without a bound.
-    turns: Option<Arc<Semaphore>>,
+    turns: Option<Arc<Turns>>,
+}
+
+/// The turns to hold a page, and the buffers of pages.
+#[derive(Debug)]
+struct Turns {
+    free: Arc<Semaphore>,
+    /// The number of turns.
+    pages: usize,
+    /// The buffers of former pages. Buffers of some megabytes that are made and dropped again and again leave holes in
+    /// the heap.
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 /// The text of a page, which holds its turn.
@@ -28,6 +40,35 @@ pub struct Paging {
 pub(super) struct PageText {
     pub(super) text: String,
     _turn: Option<OwnedSemaphorePermit>,
+    turns: Option<Arc<Turns>>,
+}
+
+impl Drop for PageText {
+    fn drop(&mut self) {
+        if let Some(turns) = &self.turns {
+            turns.keep(std::mem::take(&mut self.text).into_bytes());
+        }
+    }
+}
+
+impl Turns {
+    /// Returns the buffer of a former page, or a new one.
+    fn buffer(&self) -> Vec<u8> {
+        self.buffers().pop().unwrap_or_default()
+    }
+
+    /// Keeps a buffer for another page, unless there are enough of them.
+    fn keep(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers();
+        if buffers.len() < self.pages {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Paging {
@@ -41,7 +82,8 @@ impl Paging {
     ///
     /// Pages that arrive slowly are not counted; little of them is in memory.
     pub fn shared(objects: u32, pages: usize) -> Self {
-        Self { objects, turns: Some(Arc::new(Semaphore::new(pages))) }
+        let free = Arc::new(Semaphore::new(pages));
+        Self { objects, turns: Some(Arc::new(Turns { free, pages, buffers: Mutex::default() })) }
     }
 
     /// Sends a request and reads the answer. The wait for the answer takes no turn, so all clusters can be waited for at
@@ -49,20 +91,35 @@ impl Paging {
     pub(super) async fn get(&self, client: &Client, request: Request<Vec<u8>>) -> kube::Result<PageText> {
         let mut body = std::pin::pin!(client.request_stream(request).await?);
         let mut turn = match &self.turns {
-            Some(turns) => Arc::clone(turns).acquire_owned().await.ok(),
+            Some(turns) => Arc::clone(&turns.free).acquire_owned().await.ok(),
             None => None,
         };
-        let mut bytes = Vec::new();
-        let mut transfer = body.read_to_end(&mut bytes);
-        let read = if let Ok(read) = timeout(TRANSFER, &mut transfer).await {
-            read
-        } else {
-            turn = None;
-            transfer.await
+        let mut bytes = self.turns.as_ref().map(|turns| turns.buffer()).unwrap_or_default();
+        let read = {
+            let mut transfer = std::pin::pin!(read_to_end(&mut body, &mut bytes));
+            if let Ok(read) = timeout(TRANSFER, &mut transfer).await {
+                read
+            } else {
+                turn = None;
+                transfer.await
+            }
         };
         read.map_err(kube::Error::ReadEvents)?;
         let text = String::from_utf8(bytes).map_err(kube::Error::FromUtf8)?;
-        Ok(PageText { text, _turn: turn })
+        Ok(PageText { text, _turn: turn, turns: self.turns.clone() })
+    }
+}
+
+/// Reads a body to its end. That of futures fills all free space of the buffer with zeros whenever it waited.
+async fn read_to_end(body: &mut (impl AsyncBufRead + Unpin), bytes: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        let part = body.fill_buf().await?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        bytes.extend_from_slice(part);
+        let length = part.len();
+        body.consume_unpin(length);
     }
 }
 
@@ -100,6 +157,16 @@ mod tests {
         assert!(timeout(Duration::from_mins(1), &mut second).await.is_err(), "the first one has the turn");
         drop(first);
         assert_eq!(second.await.unwrap().text, "page");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_buffer_of_a_page_is_that_of_a_former_one() {
+        let (client, paging) = (client(), Paging::shared(10, 2));
+        let first = paging.get(&client, request("/")).await.unwrap();
+        let place = first.text.as_ptr();
+        drop(first);
+        let second = paging.get(&client, request("/")).await.unwrap();
+        assert_eq!((second.text.as_str(), second.text.as_ptr()), ("page", place));
     }
 
     #[tokio::test(start_paused = true)]

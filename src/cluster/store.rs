@@ -126,6 +126,11 @@ impl<K: Eq + Hash, V> Store<K, V> {
         self.groups.contains_key(group)
     }
 
+    /// Returns the names of the groups, in no order.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.groups.keys().map(|name| &**name)
+    }
+
     /// Returns the content of a group, in no order.
     pub fn group(&self, group: &str) -> impl Iterator<Item = (&K, &V)> + Clone {
         self.groups.get(group).into_iter().flatten().map(|(key, entry)| (key, &entry.value))

@@ -45,7 +45,7 @@ struct GenerateArgs {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let (Action::All(chosen) | Action::Rbac(chosen) | Action::Deployments(chosen)) = &args.action;
-    let installation = chosen.installation.installation(chosen.system.names());
+    let installation = chosen.installation.installation(chosen.system.names())?;
     let objects = match args.action {
         Action::All(_) => installation::all(&installation)?,
         Action::Rbac(_) => installation::rbac(&installation),

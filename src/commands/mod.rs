@@ -10,6 +10,7 @@ mod crd;
 mod deploy;
 mod exit_status;
 mod explain;
+mod leaders;
 mod list;
 mod man;
 mod multi_cluster;

@@ -76,7 +76,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     | Action::Dashboard(chosen)
     | Action::Alerts(chosen)
     | Action::FleetRules(chosen)) = &args.action;
-    let installation = chosen.installation.installation(Vec::new());
+    let installation = chosen.installation.installation(Vec::new())?;
     let monitors = || service_monitors(&installation, &chosen.monitor_label);
     let rule = || prometheus_rule(&installation, &chosen.monitor_label, &chosen.runbooks);
     let objects = match &args.action {

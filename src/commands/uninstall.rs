@@ -1,5 +1,7 @@
 //! `uninstall`: removes what remains of kube-devops in a cluster.
 
+mod removal;
+
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -7,22 +9,23 @@ use anyhow::Context as _;
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, namespace};
+use super::leaders;
 use super::policy::release;
 use crate::cluster::{self, Cluster};
 use crate::manifests::installation::{APP, DEFAULT_NAMESPACE};
-use crate::manifests::{Leftover, crd_leftovers, leftovers};
+use crate::manifests::{RECONCILE_LEASE, WATCH_LEASE, WEBHOOK_LEASE, crd_leftovers, leftovers};
 use crate::operator::{self, ReleaseStep};
-use crate::terminal::{self, to_stdout};
+use crate::terminal::to_stdout;
 
 /// The time that pods get to end: more than twice the longest `terminationGracePeriodSeconds` of ours.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Remove everything of kube-devops that a cluster keeps when its Deployments are deleted.
 ///
-/// Delete the Deployments first, or set --stop: a running operator creates some of these objects again. This removes the finalizers
-/// of policies, the admission policies, the budgets of enforcement and the Leases. Patched workloads stay as they are;
-/// run `kube-devops undo --all` first to withdraw the patches. The CRDs, and with them all policies, stay without
-/// --crds.
+/// Delete the Deployments first, or set --stop: a running operator creates some of these objects again, and a note names
+/// it. This removes the finalizers of policies, the admission policies, the budgets of enforcement and the Leases.
+/// Patched workloads stay as they are; run `kube-devops undo --all` first to withdraw the patches. The CRDs, and with
+/// them all policies, stay without --crds.
 ///
 /// Exit status: 2 when something could not be removed.
 #[derive(Clone, Debug, clap::Args)]
@@ -52,6 +55,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if args.stop {
         stop(&cluster, &args.namespace).await?;
     }
+    leaders::note(&cluster, Some(&args.namespace), &[WATCH_LEASE, RECONCILE_LEASE, WEBHOOK_LEASE]).await?;
     let mut clean = true;
     // The deletion of a CRD would wait for a policy that still has the finalizer.
     let mut report = |step: ReleaseStep| {
@@ -63,9 +67,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     if args.crds && clean {
         objects.extend(crd_leftovers());
     }
-    for object in objects {
-        clean &= remove(&cluster, &object).await?;
-    }
+    clean &= removal::remove_all(&cluster, objects).await?;
     Ok(if clean { ExitStatus::Clean } else { ExitStatus::Failed })
 }
 
@@ -76,19 +78,4 @@ async fn stop(cluster: &Cluster, namespace: &str) -> anyhow::Result<()> {
         to_stdout(|out| writeln!(out, "deployment {name} deleted"))?;
     }
     Ok(())
-}
-
-/// Deletes an object, and prints that if it existed. Returns false if it is left.
-async fn remove(cluster: &Cluster, object: &Leftover) -> anyhow::Result<bool> {
-    let Leftover { api_version, kind, namespace, name } = object;
-    let what = format!("{} {name}", kind.to_lowercase());
-    match cluster.remove(api_version, kind, namespace.as_deref(), name).await {
-        Ok(true) => to_stdout(|out| writeln!(out, "{what} deleted"))?,
-        Ok(false) => {}
-        Err(error) => {
-            terminal::error(format_args!("cannot delete {what}: {error}"))?;
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }

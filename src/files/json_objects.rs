@@ -167,7 +167,7 @@ impl<'e, 't> Reader<'e, 't> {
                 {
                     self.items(start + bracket, object.types.item().as_ref(), 0);
                 } else if !is_stored(&object, &text[..length])
-                    && has_repeated_keys(text[..length].as_bytes())
+                    && has_repeated_keys(&text.as_bytes()[..length])
                     && let Ok(value) = serde_json::from_str(&text[..length])
                 {
                     self.repeats(start, &text[..length], value, default);

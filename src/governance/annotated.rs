@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::{Exemption, ExemptionPlace, Tally};
-use crate::policy::{EffectivePolicy, EnabledRule, ExemptionLevel};
+use crate::policy::{AdmissionVerdict, CompiledPolicy, EffectivePolicy, EnabledRule, ExemptionLevel};
 use crate::rules::{self, RuleId};
 use crate::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Metadata, Owner, Workload, WorkloadKey};
 
@@ -21,6 +22,9 @@ pub struct AnnotatedExemptions {
 
 /// The most characters of a reason that are kept.
 const LONGEST_REASON: usize = 256;
+
+/// The most characters of the rules in an annotation. Native admission could not compare more within its budget.
+const MOST_CHARACTERS: usize = 8_000;
 
 /// The kinds whose objects a controller makes for a workload.
 const MANAGED: [&str; 4] = ["Pod", "ReplicaSet", "ReplicationController", "Job"];
@@ -42,12 +46,18 @@ impl Declared {
         let mut problems = Vec::new();
         let mut problem =
             |key: &str, text: &str| problems.push(format!("{object}: annotation {key}: {text}"));
+        let is_long = ids.chars().count() > MOST_CHARACTERS;
+        if is_long {
+            problem(EXEMPT, &format!("it has more than {MOST_CHARACTERS} characters, so nothing is exempt"));
+        }
+        let ids = if is_long { "" } else { ids };
         let mut rules = BTreeSet::new();
         for id in ids.split(',').map(str::trim) {
             match rules::find(id) {
                 Some(rule) => {
                     rules.insert(rule.id);
                 }
+                None if is_long => {}
                 None if id.is_empty() => problem(EXEMPT, "a rule is missing between two commas or at an end"),
                 None => problem(EXEMPT, &format!("there is no built-in rule {id}, so this exempts nothing")),
             }
@@ -200,6 +210,27 @@ impl AnnotatedExemptions {
     pub fn of_namespace(&self, namespace: &str, enabled: &EnabledRule) -> Option<&Exemption> {
         let above = self.namespaces.get(namespace)?;
         (enabled.exemptions >= ExemptionLevel::Namespace && above.has(enabled.rule.id)).then_some(above)
+    }
+
+    /// Returns the exemptions that the annotations of one Namespace declare.
+    pub fn of_one_namespace(name: &str, annotations: &BTreeMap<String, String>) -> Self {
+        let mut exemptions = Self::default();
+        exemptions.add_namespace(name, |key| annotations.get(key).map(String::as_str));
+        exemptions
+    }
+
+    /// Compiles the verdict of a namespace from its policies, without the rules from which the Namespace is exempt at
+    /// the time `now`. `None` if no policy is in effect.
+    pub fn verdict(
+        &self,
+        namespace: &str,
+        policies: &[CompiledPolicy],
+        now: Timestamp,
+    ) -> Option<AdmissionVerdict> {
+        let is_exempt = |enabled: &EnabledRule| {
+            self.of_namespace(namespace, enabled).is_some_and(|exemption| !exemption.is_over(now))
+        };
+        AdmissionVerdict::exempting(policies, is_exempt, TimeZone::UTC.to_datetime(now).date())
     }
 
     /// Returns the exemptions that a policy rejects, each with its object and the reason.

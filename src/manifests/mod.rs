@@ -18,7 +18,9 @@ mod self_fence;
 mod uninstall_permissions;
 mod webhook;
 
-pub use admission::{AdmissionSettings, admission_policies};
+pub use admission::{
+    AdmissionSettings, admission_policies, evaluates_natively, is_fence_of, is_installed_as,
+};
 pub use assessment::{AccessAnswer, AccessGrant, Assessment, CrdState, Need, Places, needs};
 pub use conflict_policy::{
     CONFLICT_POLICY, MUTATING_POLICIES, MUTATING_POLICY_BINDINGS, conflict_policy, conflict_policy_binding,

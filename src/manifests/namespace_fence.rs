@@ -7,6 +7,8 @@ use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicySpec, Validation,
 };
 
+use serde_json::Value;
+
 use super::native::{BoundPolicy, bound, cel, quoted, texts};
 use crate::policy::{ADMISSION_LABEL, DENY_ANNOTATION, VERDICT_ANNOTATION, WARN_ANNOTATION};
 
@@ -15,7 +17,7 @@ pub const NAMESPACE_FENCE: &str = "kube-devops-namespace-fence";
 
 /// Returns the fence around the account that runs the operator.
 pub fn namespace_fence(namespace: &str, account: &str) -> BoundPolicy {
-    let account = format!("system:serviceaccount:{namespace}:{account}");
+    let account = user(namespace, account);
     let (labels, annotations) = (
         quoted([ADMISSION_LABEL].into_iter()),
         quoted([DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION].into_iter()),
@@ -57,4 +59,17 @@ pub fn namespace_fence(namespace: &str, account: &str) -> BoundPolicy {
         ..ValidatingAdmissionPolicySpec::default()
     };
     bound(NAMESPACE_FENCE, &["Deny", "Audit"], spec)
+}
+
+/// Returns the account in a namespace that an installed fence is around; `None` for a fence of another form.
+pub(super) fn account_of<'f>(fence: &'f Value, namespace: &str) -> Option<&'f str> {
+    let condition = fence["spec"]["matchConditions"][0]["expression"].as_str()?;
+    let (_, account) = condition.split_once(&format!("'{}", user(namespace, "")))?;
+    let account = account.strip_suffix('\'')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || ['-', '.'].contains(&c);
+    (!account.is_empty() && account.chars().all(is_name)).then_some(account)
+}
+
+fn user(namespace: &str, account: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{account}")
 }

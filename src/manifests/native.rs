@@ -47,6 +47,16 @@ const MOST_PARTS: usize = 5_000;
 const MOST_VARIABLES: usize = 500;
 /// The most characters of an image that is evaluated.
 const MOST_CHARACTERS: usize = 1_000;
+/// The most characters of all images of an object that is evaluated.
+const MOST_IMAGES: usize = 150_000;
+/// The most work of comparing images with lists: characters of the images, and [`WORK_OF_CONTAINER`] for each
+/// container, times items of the lists, and [`WORK_OF_LIST`] for each list. Measured on an update, which evaluates both
+/// objects.
+const MOST_WORK: usize = 1_000_000;
+const WORK_OF_CONTAINER: usize = 60;
+const WORK_OF_LIST: usize = 3;
+/// The most containers times entries of the rule with the most work.
+const MOST_ENTRIES: usize = 1_200;
 /// The most findings of a rule that a message shows.
 const SHOWN: usize = 10;
 /// The most bytes of a denial. The API server shows 5 KiB.
@@ -99,14 +109,19 @@ pub(super) fn bound(name: &str, actions: &[&str], spec: ValidatingAdmissionPolic
 
 /// Returns the variables of a policy that reads its rules from an annotation of the Namespace.
 fn variables(annotation: &str) -> Vec<Variable> {
-    let (containers, characters) = (MOST_CONTAINERS.to_string(), MOST_CHARACTERS.to_string());
-    let (parts, pairs) = (MOST_PARTS.to_string(), (MOST_VARIABLES * MOST_VARIABLES).to_string());
     let limits = [
-        ("$containers", &*containers),
-        ("$characters", &*characters),
-        ("$parts", &*parts),
-        ("$pairs", &*pairs),
+        ("$containers", MOST_CONTAINERS),
+        ("$container", WORK_OF_CONTAINER),
+        ("$characters", MOST_CHARACTERS),
+        ("$entries", MOST_ENTRIES),
+        ("$images", MOST_IMAGES),
+        ("$list", WORK_OF_LIST),
+        ("$pairs", MOST_VARIABLES * MOST_VARIABLES),
+        ("$parts", MOST_PARTS),
+        ("$work", MOST_WORK),
     ];
+    let limits = limits.map(|(name, limit)| (name, limit.to_string()));
+    let limits = limits.each_ref().map(|(name, limit)| (*name, limit.as_str()));
     let mut variables = vec![
         variable("exempt", cel(include_str!("native/exempt.cel"), &[])),
         variable("until", cel(include_str!("native/until.cel"), &[])),
@@ -158,8 +173,8 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
                 message: Some(format!(
                     "more than {MOST_CONTAINERS} containers, volumes or sysctls, more than {MOST_PARTS} ports and \
                      capabilities, annotations or parts of topology spread constraints, too many environment variables \
-                     for duplicate-env-var ({MOST_VARIABLES} in one container), or an image of more than \
-                     {MOST_CHARACTERS} characters: kube-devops can't evaluate the object, so split it"
+                     for duplicate-env-var ({MOST_VARIABLES} in one container), an image of more than \
+                     {MOST_CHARACTERS} characters, or images that are too long together: kube-devops can't evaluate the object, so split it"
                 )),
                 reason: Some("Forbidden".to_owned()),
                 ..Validation::default()

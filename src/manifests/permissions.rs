@@ -412,6 +412,8 @@ const REPORTS: &[Permission] = &[need(
     "no reports of OpenReports are kept",
 )];
 
+const NOT_LEFT: &str = "the webhook also evaluates the rules that native admission holds";
+
 const WEBHOOK: &[Permission] = &[
     need(GROUP, "devopspolicies", FOLLOW, Cluster, "every object is allowed with a warning: never ready"),
     need(GROUP, "clusterdevopspolicies", FOLLOW, Cluster, NO_CLUSTER_POLICIES).optional(),
@@ -424,6 +426,12 @@ const WEBHOOK: &[Permission] = &[
          native admission holds",
     )
     .optional(),
+    need(ADMISSION, "validatingadmissionpolicies", GET, Cluster, NOT_LEFT)
+        .named(&[DENY_POLICY, WARN_POLICY])
+        .optional(),
+    need(ADMISSION, "validatingadmissionpolicybindings", GET, Cluster, NOT_LEFT)
+        .named(&[DENY_POLICY, WARN_POLICY])
+        .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")
         .named(&[WEBHOOK_SECRET])
         .optional(),

@@ -30,7 +30,7 @@ const UNINSTALL: &[Permission] = &[
     need(ADMISSION, "mutatingadmissionpolicies", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
     need(ADMISSION, "mutatingadmissionpolicybindings", DELETE, Cluster, LEFT).named(&[CONFLICT_POLICY]),
     need("", "configmaps", DELETE, OwnNamespace, LEFT).named(&[LEDGER_NAME]),
-    need("coordination.k8s.io", "leases", DELETE, OwnNamespace, LEFT).named(&[
+    need("coordination.k8s.io", "leases", &["list", "delete"], OwnNamespace, LEFT).named(&[
         WATCH_LEASE,
         RECONCILE_LEASE,
         WEBHOOK_LEASE,

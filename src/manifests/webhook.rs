@@ -36,6 +36,10 @@ pub const MUTATING_WEBHOOK_PATH: &str = "/mutate";
 
 /// The name of the condition that leaves out system namespaces.
 const NOT_SYSTEM: &str = "not-a-system-namespace";
+/// The namespace of a request in CEL.
+const REQUEST_NAMESPACE: &str = "request.?namespace.orValue('')";
+/// The end of the condition, after the names of namespaces.
+const END: &str = "])";
 /// The time limit of a call, in seconds.
 const TIMEOUT: i32 = 5;
 /// The label that the API server sets on every namespace.
@@ -120,10 +124,7 @@ fn metadata() -> ObjectMeta {
 }
 
 fn not_system(choices: &WebhookChoices) -> MatchCondition {
-    MatchCondition {
-        name: NOT_SYSTEM.to_owned(),
-        expression: choices.system.cel_excludes("request.?namespace.orValue('')"),
-    }
+    MatchCondition { name: NOT_SYSTEM.to_owned(), expression: choices.system.cel_excludes(REQUEST_NAMESPACE) }
 }
 
 fn selector(choices: &WebhookChoices) -> LabelSelector {
@@ -181,6 +182,17 @@ fn rule(group: &str, operations: &[&str], resources: &[&str]) -> RuleWithOperati
     }
 }
 
+/// Returns the namespaces that our condition leaves out beside the usual system namespaces; `None` for another
+/// condition.
+fn left_out(expression: &str) -> Option<Vec<&str>> {
+    let usual = SystemNamespaces::default().cel_excludes(REQUEST_NAMESPACE);
+    let more = expression.strip_prefix(usual.strip_suffix(END)?)?.strip_suffix(END)?;
+    let items = more.split(", ").skip(1).map(|item| item.strip_prefix('\'')?.strip_suffix('\''));
+    let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let named: Option<Vec<_>> = items.map(|item| item.filter(is_plain)).collect();
+    named.filter(|_| more.is_empty() || more.starts_with(", "))
+}
+
 /// Returns the ways in which a configuration reaches further than ours may, in words; none for an untouched one.
 pub fn dangers(configuration: &impl Registration) -> Vec<&'static str> {
     let mut found = Vec::new();
@@ -189,20 +201,23 @@ pub fn dangers(configuration: &impl Registration) -> Vec<&'static str> {
         if webhook.rules.is_none_or(|found| found.iter().any(|rule| !expected.contains(rule))) {
             found.push("its rules match more than they must");
         }
+        // The own namespace is known if the webhook runs in the cluster.
+        let own = webhook.client_config.service.as_ref().map(|service| service.namespace.as_str());
         let is_selective = webhook.namespace_selector.is_some_and(|selector| {
             selector.match_expressions.iter().flatten().any(|requirement| {
+                let has = |name: &str| requirement.values.iter().flatten().any(|value| value == name);
                 requirement.key == NAMESPACE_NAME
                     && requirement.operator == "NotIn"
-                    && KUBERNETES
-                        .iter()
-                        .all(|name| requirement.values.iter().flatten().any(|value| value == name))
+                    && KUBERNETES.into_iter().chain(own).all(has)
             })
         });
         if !is_selective {
-            found.push("its selector does not leave out the namespaces of Kubernetes");
+            found.push("its selector does not leave out the namespaces of Kubernetes and its own");
         }
-        if !webhook.match_conditions.iter().any(|condition| condition.name == NOT_SYSTEM) {
-            found.push("it has no condition that leaves out system namespaces");
+        let conditions = webhook.match_conditions.iter().filter(|condition| condition.name == NOT_SYSTEM);
+        let mut left_out = conditions.filter_map(|condition| left_out(&condition.expression));
+        if !left_out.any(|names| own.is_none_or(|own| names.contains(&own))) {
+            found.push("it has no condition that leaves out system namespaces and its own");
         }
         if webhook.timeout_seconds.unwrap_or(10) > TIMEOUT {
             found.push("its time limit is above 5 s");
@@ -260,6 +275,45 @@ mod tests {
         let rules = bare.webhooks.as_ref().unwrap()[0].rules.clone();
         bare.webhooks = Some(vec![ValidatingWebhook { rules, ..ValidatingWebhook::default() }]);
         assert_eq!(dangers(&bare).len(), 3, "{:?}", dangers(&bare));
+        let by_service = || {
+            let address = WebhookAddress::Service {
+                namespace: "kube-devops".to_owned(),
+                name: WEBHOOK_SERVICE.to_owned(),
+                port: WEBHOOK_SERVICE_PORT,
+            };
+            let system = SystemNamespaces::with(vec!["platform".to_owned(), "kube-devops".to_owned()]);
+            webhook_configuration(&WebhookChoices { address, system, ..choices(true) })
+        };
+        assert_eq!(dangers(&by_service()), Vec::<&str>::new());
+        let expression =
+            by_service().webhooks.unwrap()[0].match_conditions.as_ref().unwrap()[0].expression.clone();
+        for catching in [
+            "true".to_owned(),
+            format!("{expression} || true"),
+            expression.replace(", 'kube-devops'", ""),
+            expression.replace("'cert-manager', ", ""),
+            expression.replace(", 'kube-devops'", ", 'a']) || [''].exists(n, n in ['kube-devops'"),
+        ] {
+            let mut changed = by_service();
+            let webhook = &mut changed.webhooks.as_mut().unwrap()[0];
+            webhook.match_conditions.as_mut().unwrap()[0].expression.clone_from(&catching);
+            assert_eq!(
+                dangers(&changed),
+                ["it has no condition that leaves out system namespaces and its own"],
+                "{catching}"
+            );
+        }
+        let mut own = by_service();
+        let selector = own.webhooks.as_mut().unwrap()[0].namespace_selector.as_mut().unwrap();
+        selector.match_expressions.as_mut().unwrap()[0]
+            .values
+            .as_mut()
+            .unwrap()
+            .retain(|name| name != "kube-devops");
+        assert_eq!(
+            dangers(&own),
+            ["its selector does not leave out the namespaces of Kubernetes and its own"]
+        );
         let mut closed = mutating(false);
         closed.webhooks.as_mut().unwrap()[0].failure_policy = Some("Fail".to_owned());
         closed.webhooks.as_mut().unwrap()[0].rules = Some(super::rules());

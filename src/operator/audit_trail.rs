@@ -1,6 +1,8 @@
 //! The audit results of each policy, reduced to the metadata from which the next one and the surplus are computed.
 //! Pure.
 
+use std::collections::BTreeSet;
+
 use super::audit::{KEPT, Past};
 use crate::cluster::{ListMark, Store};
 
@@ -53,6 +55,15 @@ impl AuditTrail {
         results.into_iter().cloned().collect()
     }
 
+    /// Returns the results of a policy outside of some namespaces.
+    pub fn elsewhere(&self, policy_uid: &str, namespaces: &BTreeSet<String>) -> Vec<Past> {
+        let places = self.results.group_names().filter_map(|group| {
+            let namespace = group.strip_prefix(policy_uid)?.strip_prefix('/')?;
+            (!namespaces.contains(namespace)).then_some(namespace)
+        });
+        places.flat_map(|namespace| self.of(policy_uid, namespace)).cloned().collect()
+    }
+
     fn of(&self, policy_uid: &str, namespace: &str) -> Vec<&Past> {
         self.results.group(&group(policy_uid, namespace)).map(|(_, past)| past).collect()
     }
@@ -94,6 +105,20 @@ mod tests {
         trail.add("uid", Past { uid: "seen".to_owned(), ..past(1) });
         trail.presume("uid", past(1));
         assert_eq!((uid(&trail), trail.of("uid", "shop").len()), ("seen".to_owned(), 1));
+    }
+
+    #[test]
+    fn results_outside_of_the_namespaces_of_a_policy_are_found() {
+        let mut trail = AuditTrail::default();
+        for (uid, namespace) in [("uid", "shop"), ("uid", "bank"), ("uid-2", "bank")] {
+            trail.add(uid, Past { namespace: namespace.to_owned(), ..past(1) });
+        }
+        let elsewhere = |selected: &[&str]| {
+            let selected = selected.iter().map(|name| (*name).to_owned()).collect();
+            trail.elsewhere("uid", &selected).into_iter().map(|past| past.namespace).collect::<Vec<_>>()
+        };
+        assert_eq!(elsewhere(&["shop", "blog"]), ["bank"]);
+        assert_eq!(elsewhere(&["shop", "bank"]), [""; 0]);
     }
 
     #[test]

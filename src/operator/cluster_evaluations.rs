@@ -20,7 +20,11 @@ pub(super) type ConditionState = (bool, ConditionReason, String);
 
 /// The evaluations of all cluster policies.
 #[derive(Debug, Default)]
-pub(super) struct ClusterEvaluations(BTreeMap<PolicyRef, PolicyEvaluations>);
+pub(super) struct ClusterEvaluations {
+    policies: BTreeMap<PolicyRef, PolicyEvaluations>,
+    /// The policies that have to be reconciled though none of their namespaces changed.
+    woken: BTreeSet<PolicyRef>,
+}
 
 /// The evaluations of a cluster policy.
 #[derive(Debug, Default)]
@@ -77,7 +81,7 @@ impl ClusterEvaluations {
         writes: bool,
         now: Timestamp,
     ) -> Vec<String> {
-        let known = self.0.entry(policy.clone()).or_default();
+        let known = self.policies.entry(policy.clone()).or_default();
         if known.version != version {
             *known = PolicyEvaluations { version, ..PolicyEvaluations::default() };
         }
@@ -94,7 +98,7 @@ impl ClusterEvaluations {
 
     /// Begins the evaluation of a namespace. A change from now on makes it due again.
     pub(super) fn begin(&mut self, policy: &PolicyRef, namespace: &str) {
-        let known = self.0.get_mut(policy).and_then(|known| known.namespaces.get_mut(namespace));
+        let known = self.policies.get_mut(policy).and_then(|known| known.namespaces.get_mut(namespace));
         if let Some(evaluated) = known {
             evaluated.is_stale = false;
         }
@@ -102,14 +106,14 @@ impl ClusterEvaluations {
 
     /// Sets the evaluation of a namespace. A change since its begin still counts.
     pub(super) fn set(&mut self, policy: &PolicyRef, namespace: &str, evaluated: EvaluatedNamespace) {
-        let Some(known) = self.0.get_mut(policy) else { return };
+        let Some(known) = self.policies.get_mut(policy) else { return };
         let is_stale = known.namespaces.get(namespace).is_some_and(|before| before.is_stale);
         known.namespaces.insert(namespace.to_owned(), EvaluatedNamespace { is_stale, ..evaluated });
     }
 
     /// Records that the writes for a namespace are done, and when the next ones are due.
     pub(super) fn set_written(&mut self, policy: &PolicyRef, namespace: &str, due: Option<Timestamp>) {
-        let known = self.0.get_mut(policy).and_then(|known| known.namespaces.get_mut(namespace));
+        let known = self.policies.get_mut(policy).and_then(|known| known.namespaces.get_mut(namespace));
         if let Some(evaluated) = known {
             evaluated.is_written = true;
             evaluated.next = [evaluated.next, due].into_iter().flatten().min();
@@ -118,20 +122,29 @@ impl ClusterEvaluations {
 
     /// Makes a namespace due, because it could not be evaluated.
     pub(super) fn drop_namespace(&mut self, policy: &PolicyRef, namespace: &str) {
-        if let Some(known) = self.0.get_mut(policy) {
+        if let Some(known) = self.policies.get_mut(policy) {
             known.namespaces.remove(namespace);
         }
     }
 
-    /// Notes that namespaces changed. Returns the policies that are in effect in one of them, or were.
+    /// Makes a policy due for a reconcile. One that was never reconciled is about to be.
+    pub(super) fn wake(&mut self, policy: &PolicyRef) {
+        if self.policies.contains_key(policy) {
+            self.woken.insert(policy.clone());
+        }
+    }
+
+    /// Notes that namespaces changed. Returns the policies that are in effect in one of them, or were, and those that were
+    /// woken.
     pub(super) fn note_changed(
         &mut self,
         changed: &BTreeSet<String>,
         is_in_effect: impl Fn(&PolicyRef) -> bool,
     ) -> Vec<PolicyRef> {
+        let woken = std::mem::take(&mut self.woken);
         let mut concerned = Vec::new();
-        for (policy, known) in &mut self.0 {
-            let mut is_concerned = false;
+        for (policy, known) in &mut self.policies {
+            let mut is_concerned = woken.contains(policy);
             for namespace in changed {
                 if let Some(evaluated) = known.namespaces.get_mut(namespace) {
                     evaluated.is_stale = true;
@@ -149,14 +162,16 @@ impl ClusterEvaluations {
 
     /// Forgets a policy.
     pub(super) fn forget(&mut self, policy: &PolicyRef) {
-        self.0.remove(policy);
+        self.policies.remove(policy);
     }
 
     /// Returns the figures of all evaluated namespaces of a policy.
     pub(super) fn totals(&self, policy: &PolicyRef) -> ClusterTotals {
         let mut totals = ClusterTotals::default();
         let mut states: BTreeMap<&ConditionState, u64> = BTreeMap::new();
-        for (namespace, evaluated) in self.0.get(policy).into_iter().flat_map(|known| &known.namespaces) {
+        for (namespace, evaluated) in
+            self.policies.get(policy).into_iter().flat_map(|known| &known.namespaces)
+        {
             totals.namespaces += 1;
             totals.sums.add(&evaluated.sums);
             totals.next = [totals.next, evaluated.next].into_iter().flatten().min();

@@ -1,6 +1,5 @@
 //! Reconciles one cluster policy: evaluates those of its namespaces that changed, and writes one status for all.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,9 @@ use tokio::time::Instant;
 use super::cluster_evaluations::{ClusterTotals, EvaluatedNamespace};
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
+use super::leftovers::delete_leftovers;
 use super::reconcile::{FINALIZER, UNREAD, again, announce, as_leader, audit, evaluate, finalized};
-use super::report_keeper::{delete_elsewhere, keep_report};
+use super::report_keeper::keep_report;
 use super::status::{evaluated_at, status_by};
 use super::{EvaluationOutcome, NamespaceEvaluation, Operator, ReconcileError};
 use crate::policies::{ClusterPolicy, StatusError, write_status};
@@ -41,9 +41,16 @@ pub(super) async fn reconcile(
     // A deleted policy needs no reconcile.
     let known = key.cluster_name().and_then(|name| operator.policies.cluster(name));
     let Some(policy) = known else { return Ok(Action::await_change()) };
-    let timer = operator.metrics.duration.start_timer();
     let leads = operator.leadership.is_leader();
     let is_going = policy.policy.metadata.deletion_timestamp.is_some();
+    // The status is written once, with the verdicts that the same change causes.
+    if leads
+        && !is_going
+        && let Some(until) = operator.awaits_verdicts(&policy.namespaces)
+    {
+        return Ok(again(&operator, Some(until)));
+    }
+    let timer = operator.metrics.duration.start_timer();
     let Some(evaluated) =
         (if is_going { Some(Vec::new()) } else { evaluate_due(&operator, &policy, leads).await? })
     else {
@@ -162,9 +169,6 @@ async fn apply(
         write_status(&operator.cluster, policies, &newest, &status).await?;
         announce(operator, &policy.compiled.policy, &status.totals).await;
     }
-    let none = BTreeSet::new();
-    let is_valid = policy.compiled.effective.is_ok();
-    delete_elsewhere(operator, &policy.policy, if is_valid { &policy.namespaces } else { &none }).await?;
     let audits = stream::iter(stepped).map(async |(within, evaluation, again)| {
         let namespace = within.policy.namespace().unwrap_or_default();
         let due = match record(operator, &within, evaluation).await {
@@ -177,6 +181,7 @@ async fn apply(
         Ok::<_, ReconcileError>(())
     });
     audits.buffer_unordered(CONCURRENT).try_collect::<()>().await?;
+    delete_leftovers(operator, policy).await?;
     failed.map_or(Ok(next), Err)
 }
 

@@ -1,9 +1,11 @@
 //! The state that the parts of the operator share.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use kube::api::ObjectMeta;
 use tokio::sync::{Notify, watch};
 
 use super::cluster_evaluations::ClusterEvaluations;
@@ -63,6 +65,8 @@ pub struct Operator {
     audits: Mutex<AuditTrail>,
     /// The reports; `None` if none are kept.
     reports: Option<Mutex<KnownReports>>,
+    /// True once all Namespaces were listed.
+    namespaces_listed: AtomicBool,
     evaluated: Mutex<BTreeMap<PolicyRef, EvaluatedPolicy>>,
     cluster_evaluations: Mutex<ClusterEvaluations>,
 }
@@ -127,6 +131,7 @@ impl Operator {
             inventory,
             audits: Mutex::default(),
             reports: report_interval.map(|interval| Mutex::new(KnownReports::new(interval))),
+            namespaces_listed: AtomicBool::new(false),
             evaluated: Mutex::default(),
             cluster_evaluations: Mutex::default(),
         }
@@ -157,6 +162,16 @@ impl Operator {
         self.reports.as_ref().map(lock)
     }
 
+    /// Records that all Namespaces were listed.
+    pub(super) fn set_namespaces_listed(&self) {
+        self.namespaces_listed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if all Namespaces were listed once.
+    pub(super) fn knows_namespaces(&self) -> bool {
+        self.namespaces_listed.load(Ordering::Relaxed)
+    }
+
     pub(super) fn evaluated(&self) -> MutexGuard<'_, BTreeMap<PolicyRef, EvaluatedPolicy>> {
         lock(&self.evaluated)
     }
@@ -168,6 +183,15 @@ impl Operator {
     /// Returns the state of native admission in a namespace.
     pub(super) fn admission(&self, namespace: &str) -> AdmissionState {
         self.native.as_ref().map_or(AdmissionState::Off, |native| native.state(namespace))
+    }
+
+    /// Returns the time until which a reconcile waits for verdicts that are about to be written on Namespaces; `None` if it
+    /// need not wait. The policies of a namespace are woken when its verdict is written.
+    pub(super) fn awaits_verdicts<'n>(
+        &self,
+        namespaces: impl IntoIterator<Item = &'n String>,
+    ) -> Option<Timestamp> {
+        self.native.as_ref()?.awaited(namespaces)
     }
 
     /// Makes the verdict of a namespace due.
@@ -223,6 +247,19 @@ impl Operator {
     pub(super) fn wake_policies(&self, namespace: &str) {
         self.inventory().note_change(namespace);
         self.changed.notify_one();
+    }
+
+    /// Wakes the cluster policy that owns an audit result or a report, if it does not select the namespace.
+    pub(super) fn wake_owner_elsewhere(&self, metadata: &ObjectMeta) {
+        let Some(namespace) = &metadata.namespace else { return };
+        let owners = metadata.owner_references.iter().flatten();
+        for owner in owners.filter(|owner| owner.kind == "ClusterDevOpsPolicy") {
+            let policy = PolicyRef::cluster(&owner.name);
+            if self.policies.get(&PolicyRef::new(namespace, &*policy.name)).is_none() {
+                self.cluster_evaluations().wake(&policy);
+                self.changed.notify_one();
+            }
+        }
     }
 
     /// Removes the evaluations and skipped workloads of all policies but these.

@@ -233,14 +233,16 @@ impl Sink for Results<'_> {
 
     fn apply(&mut self, result: &RawObject) -> Result<(), String> {
         // Results that the operator did not create are ignored.
-        if let Some((uid, past)) = read(result)? {
+        let (metadata, found) = read(result)?;
+        if let Some((uid, past)) = found {
             self.operator.audits().add(&uid, past);
+            self.operator.wake_owner_elsewhere(&metadata);
         }
         Ok(())
     }
 
     fn delete(&mut self, result: &RawObject) {
-        if let Ok(Some((uid, past))) = read(result) {
+        if let Ok((_, Some((uid, past)))) = read(result) {
             self.operator.audits().remove(&uid, &past);
         }
     }
@@ -250,13 +252,14 @@ impl Sink for Results<'_> {
     }
 }
 
-/// Reads the uid of a result's policy and the result's metadata; `None` for a result that the operator did not create.
-fn read(result: &RawObject) -> Result<Option<(String, Past)>, String> {
+/// Reads a result's metadata, the uid of its policy and the result; `None` for one that the operator did not create.
+fn read(result: &RawObject) -> Result<(ObjectMeta, Option<(String, Past)>), String> {
     let PartialObjectMeta { metadata, .. } =
         serde_json::from_str::<PartialObjectMeta<PolicyAuditResult>>(result.json())
             .map_err(|error| error.to_string())?;
     let uid = metadata.labels.as_ref().and_then(|labels| labels.get(POLICY_UID)).cloned();
-    Ok(uid.zip(Past::of(&metadata)))
+    let found = uid.zip(Past::of(&metadata));
+    Ok((metadata, found))
 }
 
 /// The name of a policy; the controller keeps nothing else of it.

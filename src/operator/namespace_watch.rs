@@ -102,6 +102,7 @@ impl Sink for NamespaceSink<'_> {
             note(self.operator, name, None);
         }
         self.known = std::mem::take(&mut self.listed);
+        self.operator.set_namespaces_listed();
     }
 }
 

@@ -17,12 +17,14 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::AdmissionState;
-use super::namespace_keys::{NamespaceKeys, Restorations, suspended_until};
+use super::awaited_verdicts::AwaitedVerdicts;
+use super::namespace_keys::{NamespaceKeys, suspended_until};
+use super::restorations::Restorations;
 use crate::cluster::{CallError, Cluster, Events};
 use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
-use crate::policy::{AdmissionVerdict, EnabledRule};
+use crate::policy::AdmissionVerdict;
 
 /// The field manager that owns the keys.
 const KEY_MANAGER: &str = "kube-devops-admission";
@@ -37,6 +39,7 @@ pub(super) struct NativeAdmission {
     pub(super) settings: AdmissionSettings,
     known: Mutex<BTreeMap<String, KnownNamespace>>,
     due: Mutex<BTreeSet<String>>,
+    awaited: Mutex<AwaitedVerdicts>,
     /// The reason why the admission policies are not in effect.
     missing: Mutex<Option<String>>,
     /// Notified when a namespace becomes due.
@@ -57,6 +60,17 @@ struct KnownNamespace {
     complete: Option<NamespaceKeys>,
     restorations: Restorations,
     problem: Option<String>,
+}
+
+impl KnownNamespace {
+    /// Notes the keys of the Namespace after a write, unless the watch has shown a later state meanwhile.
+    fn note_keys(&mut self, written: &ObjectMeta) {
+        let version = version(written);
+        if version >= self.version {
+            self.version = version;
+            self.keys = NamespaceKeys::of(written);
+        }
+    }
 }
 
 /// The result of looking at a due Namespace.
@@ -86,6 +100,7 @@ impl NativeAdmission {
             settings,
             known: Mutex::default(),
             due: Mutex::default(),
+            awaited: Mutex::default(),
             missing: Mutex::default(),
             woken: Notify::new(),
         }
@@ -93,6 +108,7 @@ impl NativeAdmission {
 
     /// Makes a namespace due.
     pub(super) fn wake(&self, namespace: &str) {
+        lock(&self.awaited).begin(namespace, (self.clock)());
         lock(&self.due).insert(namespace.to_owned());
         self.woken.notify_one();
     }
@@ -100,18 +116,30 @@ impl NativeAdmission {
     /// Makes every namespace due.
     pub(super) fn wake_all(&self) {
         let all: Vec<_> = lock(&self.known).keys().cloned().collect();
+        let now = (self.clock)();
+        for name in &all {
+            lock(&self.awaited).begin(name, now);
+        }
         lock(&self.due).extend(all);
         self.woken.notify_one();
-    }
-
-    /// Makes namespaces due at the end of the pause that follows.
-    pub(super) fn postpone(&self, names: impl Iterator<Item = String>) {
-        lock(&self.due).extend(names);
     }
 
     /// Takes the namespaces that are due.
     pub(super) fn take_due(&self) -> BTreeSet<String> {
         std::mem::take(&mut *lock(&self.due))
+    }
+
+    /// Returns the time until which a reconcile waits for the verdicts of namespaces; `None` if it need not wait.
+    pub(super) fn awaited<'n>(&self, namespaces: impl IntoIterator<Item = &'n String>) -> Option<Timestamp> {
+        let (mut awaited, now) = (lock(&self.awaited), (self.clock)());
+        // Each is asked for, so that its policies are woken.
+        namespaces.into_iter().filter_map(|namespace| awaited.ask(namespace, now)).max()
+    }
+
+    /// Notes that a due Namespace was looked at. Returns true if a reconcile waits for it.
+    pub(super) fn settle(&self, namespace: &str) -> bool {
+        // It may have become due again meanwhile.
+        !lock(&self.due).contains(namespace) && lock(&self.awaited).settle(namespace)
     }
 
     /// Notes a Namespace as it was listed or changed.
@@ -146,6 +174,7 @@ impl NativeAdmission {
     /// Forgets a Namespace.
     pub(super) fn forget(&self, name: &str) {
         lock(&self.known).remove(name);
+        lock(&self.awaited).settle(name);
     }
 
     /// Forgets all other Namespaces than these.
@@ -195,12 +224,7 @@ impl NativeAdmission {
             return None;
         }
         let now = (self.clock)();
-        let is_exempt = |enabled: &EnabledRule| {
-            let exemption = known.exemptions.of_namespace(namespace, enabled);
-            exemption.is_some_and(|exemption| !exemption.is_over(now))
-        };
-        let policies = self.policies.in_namespace(namespace);
-        let verdict = AdmissionVerdict::exempting(&policies, is_exempt, today(now))?;
+        let verdict = known.exemptions.verdict(namespace, &self.policies.in_namespace(namespace), now)?;
         Some(match known.suspended_until.filter(|until| *until > now) {
             Some(until) => (verdict.suspended(), Some(until)),
             None => (verdict, None),
@@ -233,8 +257,7 @@ impl NativeAdmission {
         match self.write(name, &known, &wanted).await {
             Ok(written) => {
                 self.change(name, |known| {
-                    known.version = version(&written).max(known.version);
-                    known.keys = NamespaceKeys::of(&written);
+                    known.note_keys(&written);
                     known.complete = Some(wanted.clone());
                     known.problem = None;
                     if is_restoration {
@@ -242,8 +265,8 @@ impl NativeAdmission {
                     }
                 });
             }
-            // It went meanwhile, or another one has its name.
-            Err(error) if matches!(error.code(), Some(404 | 409)) => return Ok(Synced::Unchanged),
+            // It went meanwhile.
+            Err(error) if error.code() == Some(404) => return Ok(Synced::Unchanged),
             Err(error) => {
                 self.change(name, |known| known.problem = Some(error.to_string()));
                 return Err(error);
@@ -325,4 +348,26 @@ fn version(metadata: &ObjectMeta) -> u64 {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_answer_to_an_older_write_does_not_hide_a_later_change() {
+        let metadata = |version: u64, rules: &str| -> ObjectMeta {
+            let annotations = json!({ "devops.stochastic.io/deny": rules });
+            let metadata = json!({ "resourceVersion": version.to_string(), "annotations": annotations });
+            serde_json::from_value(metadata).unwrap()
+        };
+        let pruned = NamespaceKeys::of(&metadata(7, ""));
+        let mut known = KnownNamespace { version: 7, keys: pruned.clone(), ..KnownNamespace::default() };
+        known.note_keys(&metadata(6, "latest-tag;a"));
+        assert_eq!((known.version, &known.keys), (7, &pruned));
+        known.note_keys(&metadata(8, "latest-tag;a"));
+        assert_eq!((known.version, known.keys), (8, NamespaceKeys::of(&metadata(8, "latest-tag;a"))));
+    }
 }

@@ -45,9 +45,17 @@ pub(super) async fn reconcile(
 ) -> Result<Action, ReconcileError> {
     // A deleted policy needs no reconcile.
     let Some(policy) = operator.policies.get(&reference(&name)) else { return Ok(Action::await_change()) };
+    let leads = operator.leadership.is_leader();
+    // The status is written once, with the verdict that the same change causes.
+    if leads
+        && policy.policy.metadata.deletion_timestamp.is_none()
+        && let Some(until) = operator.awaits_verdicts(&policy.policy.namespace())
+    {
+        return Ok(again(&operator, Some(until)));
+    }
     let timer = operator.metrics.duration.start_timer();
     let Some(outcome) = evaluate(&operator, &policy).await? else { return Ok(Action::requeue(UNREAD)) };
-    let reconciled = if operator.leadership.is_leader() {
+    let reconciled = if leads {
         as_leader(&operator, Box::pin(write(&operator, &policy, &outcome))).await
     } else {
         Ok(None)
@@ -192,13 +200,8 @@ async fn apply(
     };
     let enforcement = enforcer.enforcement_state().await;
     let policy = enforcer.policy();
-    if let Some(status) = next_status(
-        policy,
-        outcome,
-        &enforcement,
-        &operator.admission(&policy.namespace().unwrap_or_default()),
-        operator.now(),
-    ) {
+    let admission = operator.admission(&policy.namespace().unwrap_or_default());
+    if let Some(status) = next_status(policy, outcome, &enforcement, &admission, operator.now()) {
         write_status(&operator.cluster, policies, policy, &status).await?;
         announce(operator, &compiled.policy, &status).await;
     }
@@ -327,7 +330,7 @@ pub(super) async fn audit(
     };
     let surplus = operator.audits().surplus(&uid, &namespace);
     for past in surplus {
-        delete(operator, &results, &past).await?;
+        delete_result(operator, &results, &past).await?;
         operator.audits().remove(&uid, &past);
     }
     Ok(due)
@@ -338,7 +341,8 @@ async fn is_namespace_going(operator: &Operator, policy: &DevOpsPolicy) -> Resul
     operator.cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)
 }
 
-async fn delete(
+/// Deletes an audit result. One that is gone is no error.
+pub(super) async fn delete_result(
     operator: &Operator,
     results: &Api<PolicyAuditResult>,
     past: &Past,
@@ -351,6 +355,6 @@ async fn delete(
     match operator.cluster.call(async |_| results.delete(&past.name, &params).await).await {
         Ok(_) => Ok(()),
         Err(error) if gone(&error) => Ok(()),
-        Err(source) => Err(ReconcileError::Write { action: "delete the oldest audit result", source }),
+        Err(source) => Err(ReconcileError::Write { action: "delete an audit result", source }),
     }
 }

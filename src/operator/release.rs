@@ -13,7 +13,7 @@ use serde_json::json;
 use super::FINALIZER;
 use super::namespace_keys::NamespaceKeys;
 use crate::cluster::{CallError, Cluster, retry_on_conflict};
-use crate::policy::{ADMISSION_LABEL, ClusterDevOpsPolicy, DevOpsPolicy};
+use crate::policy::{ClusterDevOpsPolicy, DevOpsPolicy};
 use crate::workload::PolicyRef;
 
 const PAGE: u32 = 500;
@@ -67,7 +67,14 @@ pub async fn release(
         }
     }
     match clear_verdicts(cluster, namespace).await {
-        Ok(cleared) => cleared.into_iter().try_for_each(|name| report(ReleaseStep::Cleared(name))),
+        Ok(cleared) => cleared.into_iter().try_for_each(|(name, cleared)| {
+            report(match cleared {
+                Ok(()) => ReleaseStep::Cleared(name),
+                Err(error) => {
+                    ReleaseStep::Failed(format!("cannot clear the verdict of namespace {name}: {error}"))
+                }
+            })
+        }),
         Err(error) => {
             let problem = format!("cannot clear the verdicts of native admission{place}: {error}");
             report(ReleaseStep::Failed(problem))
@@ -148,24 +155,28 @@ async fn remove_finalizer(
     retry_on_conflict(attempt, |error: &CallError| error.code() == Some(409)).await
 }
 
-/// Clears the verdict of native admission from a Namespace, or from all, and returns the names of those that had one.
-async fn clear_verdicts(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<String>, CallError> {
-    let params = ListParams::default().labels(ADMISSION_LABEL);
+/// Clears the verdict of native admission from a Namespace, or from all. Returns the names of those that had one, each
+/// with the outcome.
+async fn clear_verdicts(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<(String, Result<(), CallError>)>, CallError> {
     let params = match namespace {
-        Some(name) => params.fields(&format!("metadata.name={name}")),
-        None => params,
+        Some(name) => ListParams::default().fields(&format!("metadata.name={name}")),
+        None => ListParams::default(),
     };
     let list = async |client| Api::<Namespace>::all(client).list_metadata(&params).await;
     let mut cleared = Vec::new();
     for found in cluster.call(list).await?.items {
+        // A tool may have pruned the label, and left the annotations.
         let keys = NamespaceKeys::of(&found.metadata);
         let Some(removal) = NamespaceKeys::default().removal(&keys) else { continue };
         let (name, patch) = (found.name_any(), Patch::Merge(removal));
         let params = PatchParams::default();
         let clear = async |client| Api::<Namespace>::all(client).patch_metadata(&name, &params, &patch).await;
         match cluster.call(clear).await {
-            Err(error) if error.code() != Some(404) => return Err(error),
-            _ => cleared.push(name),
+            Err(error) if error.code() != Some(404) => cleared.push((name, Err(error))),
+            _ => cleared.push((name, Ok(()))),
         }
     }
     Ok(cleared)

@@ -1,7 +1,5 @@
 //! Keeps a `Report` of OpenReports for each policy: writes it when its content changes or when it is gone.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{ApiResource, ObjectMeta, PatchParams};
@@ -10,17 +8,16 @@ use serde::Deserialize;
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::audit::{CONTENT, POLICY_UID};
+use super::audit::POLICY_UID;
+use super::known_reports::{MANAGER, NextWrite, SeenReport};
 use super::open_report::{Draft, FirstFound, identity};
 use super::{EvaluationOutcome, Operator, ReconcileError};
 use crate::cluster::{ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::policies::StatusError;
 use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy};
 
-/// The field manager of reports.
-const MANAGER: &str = "kube-devops-reports";
-
-/// Writes the report of a policy if it is not up to date, and returns the time at which a write is due.
+/// Writes the report of a policy if it is not up to date, and returns the time at which a write is due. A report that
+/// another client changed or deleted is restored, with growing pauses.
 ///
 /// It writes nothing before the existing reports are listed, nor while the API server has no such resource.
 pub(super) async fn keep_report(
@@ -35,20 +32,15 @@ pub(super) async fn keep_report(
     let policy = &*compiled.policy;
     let (uid, namespace) = (policy.uid().unwrap_or_default(), policy.namespace().unwrap_or_default());
     let now = operator.now();
-    let due = operator.reports().and_then(|known| known.next_write(&uid, &draft, &namespace));
-    if due.is_none_or(|due| due > now) {
-        return Ok(due);
-    }
-    let note = |digest: &str, written| {
-        if let Some(mut known) = operator.reports() {
-            known.note(&uid, &namespace, digest, written);
-        }
-    };
+    let next = operator.reports().and_then(|known| known.next_write(&uid, &draft, &namespace));
+    let Some(next) = next.filter(|next| next.at <= now) else { return Ok(next.map(|next| next.at)) };
     let failed = |source| ReconcileError::Write { action: "write the Report", source };
     let before = operator.cluster.get_namespaced(&identity(policy)).await.map_err(failed)?;
-    if before.as_ref().is_some_and(|report| digest(&report.metadata) == Some(&draft.content)) {
-        note(&draft.content, None);
-        return Ok(None);
+    if let (Some(report), Some(mut known)) = (&before, operator.reports()) {
+        known.see(&uid, &namespace, SeenReport::of(&report.metadata));
+        if known.next_write(&uid, &draft, &namespace).is_none() {
+            return Ok(None);
+        }
     }
     if before.is_none()
         && operator.cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)?
@@ -56,12 +48,18 @@ pub(super) async fn keep_report(
         return Err(StatusError::NamespaceGoing.into());
     }
     let first_found = before.map(|report| FirstFound::of(&report.data)).unwrap_or_default();
-    let content = draft.content.clone();
     let report = json!(draft.finish(&first_found, now));
     match operator.cluster.apply_namespaced(&report, &PatchParams::apply(MANAGER).force()).await {
-        Ok(_) => {
+        Ok(written) => {
             operator.metrics.reports.inc();
-            note(&content, Some(now));
+            let write = NextWrite { at: now, ..next };
+            if let Some(mut known) = operator.reports() {
+                known.note_write(&uid, &namespace, write, SeenReport::of(&written.metadata));
+            }
+            if write.is_restoration {
+                let report = written.name_any();
+                warn!(namespace, report, "another client changed or deleted the Report; it is restored");
+            }
             Ok(None)
         }
         // The CRD is gone. The watch finds the same, and wakes the policies when the CRD is back.
@@ -70,33 +68,24 @@ pub(super) async fn keep_report(
     }
 }
 
-/// Deletes the reports of a cluster policy outside of some namespaces.
-pub(super) async fn delete_elsewhere(
+/// Deletes the report of a cluster policy in a namespace.
+pub(super) async fn delete_report(
     operator: &Operator,
     policy: &ClusterDevOpsPolicy,
-    namespaces: &BTreeSet<String>,
+    namespace: &str,
 ) -> Result<(), ReconcileError> {
-    let uid = policy.uid().unwrap_or_default();
-    let elsewhere = operator.reports().map_or(Vec::new(), |known| known.elsewhere(&uid, namespaces));
     let failed = |source| ReconcileError::Write { action: "delete a Report", source };
-    for namespace in elsewhere {
-        let identity = identity(&policy.within(Some(&namespace)));
-        if let Some(report) = operator.cluster.get_namespaced(&identity).await.map_err(failed)? {
-            match operator.cluster.delete_namespaced(&identity, &report, false).await {
-                Err(error) if !matches!(error.code(), Some(404 | 409)) => return Err(failed(error)),
-                _ => {}
-            }
-        }
-        if let Some(mut known) = operator.reports() {
-            known.remove(&uid, &namespace);
+    let identity = identity(&policy.within(Some(namespace)));
+    if let Some(report) = operator.cluster.get_namespaced(&identity).await.map_err(failed)? {
+        match operator.cluster.delete_namespaced(&identity, &report, false).await {
+            Err(error) if !matches!(error.code(), Some(404 | 409)) => return Err(failed(error)),
+            _ => {}
         }
     }
+    if let Some(mut known) = operator.reports() {
+        known.remove(&policy.uid().unwrap_or_default(), namespace);
+    }
     Ok(())
-}
-
-/// Returns the digest that a report of ours has in its annotations.
-fn digest(metadata: &ObjectMeta) -> Option<&String> {
-    metadata.annotations.as_ref()?.get(CONTENT)
 }
 
 /// Returns the request for the metadata of our reports.
@@ -133,15 +122,19 @@ impl Sink for ReportSink<'_> {
 
     fn apply(&mut self, report: &RawObject) -> Result<(), String> {
         let (uid, metadata) = read(report)?;
-        if let Some(mut known) = self.operator.reports() {
-            known.note(&uid, report.namespace(), digest(&metadata).map_or("", String::as_str), None);
+        let seen = SeenReport::of(&metadata);
+        let is_edited =
+            self.operator.reports().is_some_and(|mut known| known.see(&uid, report.namespace(), seen));
+        if is_edited {
+            self.operator.wake_policies(report.namespace());
         }
+        self.operator.wake_owner_elsewhere(&metadata);
         Ok(())
     }
 
     fn delete(&mut self, report: &RawObject) {
         if let (Ok((uid, _)), Some(mut known)) = (read(report), self.operator.reports()) {
-            known.remove(&uid, report.namespace());
+            known.note_deletion(&uid, report.namespace(), self.operator.now());
         }
         self.operator.wake_policies(report.namespace());
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use kube::ResourceExt as _;
+use kube::api::ObjectMeta;
 
 use super::{CompiledPolicy, EnabledRule, EnforcementMode, ExemptionLevel};
 use crate::rules::{RuleId, Value};
@@ -27,6 +28,9 @@ pub const BREAK_GLASS_ANNOTATION: &str = "devops.stochastic.io/break-glass-until
 
 /// The most bytes of an annotation. All annotations of an object together may have 256 KiB.
 const MOST_BYTES: usize = 8 * 1024;
+
+/// The most entries of a rule in an annotation: each evaluates the rule once more, within one budget of the API server.
+const MOST_ENTRIES: usize = 4;
 
 /// Separates the entries of an annotation.
 const ENTRIES: char = ',';
@@ -111,6 +115,8 @@ pub enum LeftOutReason {
     Separator,
     /// The annotation would exceed 8 KiB.
     TooLong,
+    /// Four other entries of the rule are in the annotation.
+    TooMany,
     /// The Namespace is exempt from the rule.
     Exempt,
 }
@@ -125,6 +131,7 @@ impl LeftOutReason {
             }
             Self::Separator => "a parameter has one of the characters , ; | = or is not ASCII",
             Self::TooLong => "the annotation would exceed 8 KiB",
+            Self::TooMany => "other policies set the rule in four other ways already",
             Self::Exempt => "the Namespace is exempt",
         }
     }
@@ -219,6 +226,20 @@ impl AdmissionVerdict {
             .filter(|(_, text)| !text.is_empty())
             .chain([(VERDICT_ANNOTATION, self.hash.clone())])
             .collect()
+    }
+
+    /// Returns the digest of a Namespace that carries this verdict.
+    pub fn digest(&self) -> String {
+        let annotations = self.annotations();
+        digest(|key| annotations.get(key).map(String::as_str))
+    }
+
+    /// Returns the digest of the verdict that a Namespace carries; `None` without a verdict.
+    pub fn digest_of(metadata: &ObjectMeta) -> Option<String> {
+        let label = metadata.labels.as_ref()?.get(ADMISSION_LABEL)?;
+        let annotations = metadata.annotations.as_ref()?;
+        let is_carried = label == ADMISSION_NATIVE && annotations.contains_key(VERDICT_ANNOTATION);
+        is_carried.then(|| digest(|key| annotations.get(key).map(String::as_str)))
     }
 
     /// Returns true if native admission evaluates a rule for a policy.
@@ -323,23 +344,30 @@ fn shortened(entries: Vec<VerdictRule>, left_out: &mut Vec<LeftOut>) -> Vec<Verd
     let mut kept = Vec::new();
     for entry in entries {
         let size = entry.text().len() + ENTRIES.len_utf8();
-        if bytes + size <= MOST_BYTES {
+        let entries = kept.iter().filter(|kept: &&VerdictRule| kept.rule == entry.rule).count();
+        let reason = if entries >= MOST_ENTRIES {
+            LeftOutReason::TooMany
+        } else if bytes + size > MOST_BYTES {
+            LeftOutReason::TooLong
+        } else {
             bytes += size;
             kept.push(entry);
-        } else {
-            let left_out_of = |policy: &String| LeftOut {
-                policy: policy.clone(),
-                rule: entry.rule,
-                reason: LeftOutReason::TooLong,
-            };
-            left_out.extend(entry.policies.iter().map(left_out_of));
-        }
+            continue;
+        };
+        let left_out_of = |policy: &String| LeftOut { policy: policy.clone(), rule: entry.rule, reason };
+        left_out.extend(entry.policies.iter().map(left_out_of));
     }
     kept
 }
 
 fn text(entries: &[VerdictRule]) -> String {
     entries.iter().map(VerdictRule::text).collect::<Vec<_>>().join(&ENTRIES.to_string())
+}
+
+/// Returns the digest of the annotations that carry a verdict. No content has a line break.
+fn digest<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> String {
+    let contents = [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION].map(annotation);
+    short_digest(&contents.map(Option::unwrap_or_default).join("\n"))
 }
 
 /// Returns the hash of policies in the order of their names.

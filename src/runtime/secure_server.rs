@@ -9,7 +9,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -55,8 +55,17 @@ pub struct SecureServer {
 /// A connection that may have to give way.
 struct Connection {
     task: AbortHandle,
-    /// True once it sent a request.
-    is_used: Arc<AtomicBool>,
+    usage: Arc<Usage>,
+}
+
+/// The use of a connection.
+#[derive(Debug, Default)]
+struct Usage {
+    /// True while a request is answered.
+    is_busy: AtomicBool,
+    /// The number of the last request that was answered with success; 0 without one. Requests of all connections are
+    /// numbered in their order.
+    last: AtomicU64,
 }
 
 impl SecureServer {
@@ -113,9 +122,9 @@ impl SecureServer {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        let is_used = Arc::new(AtomicBool::new(false));
-                        let router = counted(router, activity, &is_used);
-                        connections.add(connection(stream, acceptor.clone(), router), is_used);
+                        let usage = Arc::new(Usage::default());
+                        let router = counted(router, activity, &usage, &connections.requests);
+                        connections.add(connection(stream, acceptor.clone(), router), usage);
                     }
                     Err(error) => {
                         // Out of file descriptors, most likely: connections that end will free some.
@@ -135,26 +144,36 @@ impl SecureServer {
 struct Connections {
     tasks: JoinSet<()>,
     oldest_first: VecDeque<Connection>,
+    /// The number of requests that were answered with success.
+    requests: Arc<AtomicU64>,
 }
 
 impl Connections {
-    fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static, is_used: Arc<AtomicBool>) {
+    /// Serves a connection. If there are too many and none can give way, it is closed.
+    fn add(&mut self, connection: impl Future<Output = ()> + Send + 'static, usage: Arc<Usage>) {
         self.oldest_first.retain(|connection| !connection.task.is_finished());
-        if self.oldest_first.len() >= CONNECTIONS {
-            self.make_room();
+        if self.oldest_first.len() < CONNECTIONS || self.make_room() {
+            self.oldest_first.push_back(Connection { task: self.tasks.spawn(connection), usage });
         }
-        self.oldest_first.push_back(Connection { task: self.tasks.spawn(connection), is_used });
     }
 
-    /// Ends the oldest connection that never sent a request, else the oldest.
-    fn make_room(&mut self) {
-        let unused = |connection: &Connection| !connection.is_used.load(Ordering::Relaxed);
-        let index = self.oldest_first.iter().position(unused).unwrap_or_default();
-        if let Some(connection) = self.oldest_first.remove(index) {
-            debug!("too many connections: an idle one gives way");
-            connection.task.abort();
-        }
+    /// Ends the connection that is needed least. Returns false if all are needed.
+    fn make_room(&mut self) -> bool {
+        let index = least_needed(self.oldest_first.iter().map(|connection| &*connection.usage));
+        let Some(connection) = index.and_then(|index| self.oldest_first.remove(index)) else { return false };
+        debug!("too many connections: one gives way");
+        connection.task.abort();
+        true
     }
+}
+
+/// Returns the index of the connection that is needed least: an idle one whose last answer is the longest ago, and the
+/// oldest of those that never had one. A busy one gives way only if it never had an answer and none is idle.
+fn least_needed<'u>(oldest_first: impl Iterator<Item = &'u Usage>) -> Option<usize> {
+    let needs =
+        oldest_first.map(|usage| (usage.is_busy.load(Ordering::Relaxed), usage.last.load(Ordering::Relaxed)));
+    let may_end = needs.enumerate().filter(|(_, (is_busy, last))| !is_busy || *last == 0);
+    may_end.min_by_key(|(_, need)| *need).map(|(index, _)| index)
 }
 
 fn acceptor(certificate: ServingCertificate) -> Result<TlsAcceptor, rustls::Error> {
@@ -167,14 +186,18 @@ fn acceptor(certificate: ServingCertificate) -> Result<TlsAcceptor, rustls::Erro
 }
 
 /// Returns the router of one connection, which notes requests and ends the connection while the server drains.
-fn counted(router: &Router, activity: &Activity, is_used: &Arc<AtomicBool>) -> Router {
-    let (activity, is_used) = (activity.clone(), Arc::clone(is_used));
+fn counted(router: &Router, activity: &Activity, usage: &Arc<Usage>, requests: &Arc<AtomicU64>) -> Router {
+    let (activity, usage, requests) = (activity.clone(), Arc::clone(usage), Arc::clone(requests));
     router.clone().layer(from_fn(move |request: Request, next: Next| {
-        let (activity, is_used) = (activity.clone(), Arc::clone(&is_used));
+        let (activity, usage, requests) = (activity.clone(), Arc::clone(&usage), Arc::clone(&requests));
         async move {
-            is_used.store(true, Ordering::Relaxed);
+            usage.is_busy.store(true, Ordering::Relaxed);
             let _running = activity.begin();
             let mut response = next.run(request).await;
+            if response.status().is_success() {
+                usage.last.store(requests.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+            usage.is_busy.store(false, Ordering::Relaxed);
             if activity.is_draining() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }

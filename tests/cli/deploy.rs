@@ -40,6 +40,10 @@ fn flags_choose_the_parts() {
         with(&["generate-deployments", "--modes", "watch,reconcile", "--system-namespace", "infra"]);
     assert_eq!(deployments.matches("--system-namespace=infra").count(), 2, "{deployments}");
     assert_eq!(run(&["deploy", "generate-all", "--replicas", "101"]).status, 2);
+    let closed = ["deploy", "generate-all", "--modes", "webhook", "--fail-closed", "--replicas"];
+    let one = run(&[&closed[..], &["1"]].concat());
+    assert!(one.status == 2 && one.stderr.contains("--fail-closed needs two replicas"), "{one}");
+    assert!(run(&[&closed[..], &["2"]].concat()).stdout.contains("failurePolicy: Fail"));
 }
 
 #[test]

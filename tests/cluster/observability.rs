@@ -60,8 +60,8 @@ fn each_alert_is_tested_to_fire_and_to_stay_quiet() {
     }
 }
 
-/// Runs `watch` and `reconcile` on a cluster with pods and a policy.
-async fn replicas(plane: &ControlPlane, shop: &str) -> [Process; 2] {
+/// Runs `watch`, `reconcile` and `webhook serve` on a cluster with pods and a policy.
+async fn replicas(plane: &ControlPlane, shop: &str) -> [Process; 3] {
     let client = plane.client().await;
     create(&client, shop, &pod("web")).await;
     let policy: DevOpsPolicy = object(json!({
@@ -72,7 +72,9 @@ async fn replicas(plane: &ControlPlane, shop: &str) -> [Process; 2] {
     let observer = Process::start("watch", plane.kubeconfig(), "a", &flags).synced();
     // The operator's own namespace is protected.
     let flags = ["--lease-namespace", "default"];
-    [observer, Process::start("reconcile", plane.kubeconfig(), "b", &flags).synced()]
+    let operator = Process::start("reconcile", plane.kubeconfig(), "b", &flags).synced();
+    let flags = [&flags[..], &["--secure-listen", "127.0.0.1:0"]].concat();
+    [observer, operator, Process::start("webhook serve", plane.kubeconfig(), "c", &flags).synced()]
 }
 
 #[tokio::test(flavor = "multi_thread")]

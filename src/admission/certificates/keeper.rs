@@ -13,7 +13,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::material::CHANGED;
+use super::material::{CHANGED, readable_authorities};
 use super::rotation::{Step, StepError};
 use super::{Lifetimes, Material, Names};
 use crate::cluster::{CallError, Cluster};
@@ -92,14 +92,20 @@ impl CertificateKeeper {
             Material::from_data(secret.data.as_ref()?, changed).ok()
         });
         // The API server must trust the current certificate before anything changes.
-        self.configure(material.as_ref()).await?;
+        let configured = self.configure(material.as_ref()).await;
         let KeeperSettings { lifetimes, pause, clock, .. } = self.settings;
         let now = clock();
         let step = Step::next(material.as_ref(), &names, self.bundled, pause, now);
-        if step == Step::Keep {
-            return Ok(());
+        if step == Step::Keep || configured.is_err() && step.needs_bundle(material.as_ref()) {
+            return configured;
         }
-        let material = step.take(material, &names, lifetimes, now)?;
+        let trusted = if step == Step::Bootstrap { self.trusted().await } else { Vec::new() };
+        let material = step.take(material, &trusted, &names, lifetimes, now)?;
+        // A replica may serve the certificate as soon as it is stored. Without a right to the configuration, nobody
+        // could start to serve if this failed first.
+        if !trusted.is_empty() {
+            self.configure(Some(&material)).await?;
+        }
         self.store(&secrets, secret, &material).await?;
         info!(?step, "completed a step of the certificate rotation");
         self.configure(Some(&material)).await
@@ -131,6 +137,15 @@ impl CertificateKeeper {
         });
         let written = self.leadership.write(write).await?;
         written.map(drop).map_err(|error| KeepError::Call("write the Secret of the certificates", error))
+    }
+
+    /// Returns the authorities that the configuration trusts; none without a configuration that can be read.
+    async fn trusted(&self) -> Vec<String> {
+        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.cluster.client.clone());
+        let read = self.cluster.call(async |_| configurations.get_opt(WEBHOOK_CONFIGURATION).await).await;
+        let Ok(Some(configuration)) = read else { return Vec::new() };
+        let bundle = configuration.calls().first().and_then(|call| call.client_config.ca_bundle.clone());
+        bundle.map(|bundle| readable_authorities(&String::from_utf8_lossy(&bundle.0))).unwrap_or_default()
     }
 
     async fn configure(&mut self, material: Option<&Material>) -> Result<(), KeepError> {

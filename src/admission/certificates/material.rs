@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use rustls::pki_types::CertificateDer;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -104,10 +106,25 @@ impl Material {
         self.authorities.concat()
     }
 
+    /// Returns true if the serving certificate and its key belong together.
+    pub(super) fn is_pair(&self) -> bool {
+        let (chain, key) = (
+            CertificateDer::pem_slice_iter(self.leaf.as_bytes()).flatten().collect(),
+            PrivateKeyDer::from_pem_slice(self.key.as_bytes()),
+        );
+        key.is_ok_and(|key| CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).is_ok())
+    }
+
     pub(super) fn properties(&self) -> Result<(Vec<Properties>, Properties), MaterialError> {
         let authorities = self.authorities.iter().map(|pem| properties(pem, AUTHORITIES));
         Ok((authorities.collect::<Result<_, _>>()?, properties(&self.leaf, LEAF)?))
     }
+}
+
+/// Returns the authorities of a bundle that can be read, the newest first.
+pub(super) fn readable_authorities(bundle: &str) -> Vec<String> {
+    let all = bundle.split_inclusive(END).filter(|pem| properties(pem, AUTHORITIES).is_ok());
+    all.map(str::to_owned).collect()
 }
 
 fn properties(pem: &str, key: &'static str) -> Result<Properties, MaterialError> {

@@ -5,6 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::authority::{SKEW, bootstrap, issue, make_authority};
 use super::{IssueError, Lifetimes, Material, MaterialError, Names};
 
+/// The most former authorities that a new beginning keeps.
+const MOST_TRUSTED: usize = 3;
+
 /// The state of the certificates, and what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -33,6 +36,10 @@ impl Step {
         let Some(material) = material else { return Self::Bootstrap };
         let Ok((authorities, leaf)) = material.properties() else { return Self::Bootstrap };
         let Some(newest) = authorities.first() else { return Self::Bootstrap };
+        if !material.is_pair() {
+            // No replica can serve it, and those that run still have the former one.
+            return Self::Reissue;
+        }
         let is_due = |not_before: Timestamp, not_after: Timestamp| {
             let made = not_before + SKEW;
             now >= made + not_after.duration_since(made) * 2 / 3
@@ -53,17 +60,33 @@ impl Step {
         Self::Keep
     }
 
-    /// Returns the material after the step.
+    /// Returns true if the step must wait until the configuration has the present bundle. Without a right to the
+    /// configuration, serving certificates of the authority that it trusts are still renewed.
+    pub(super) fn needs_bundle(self, material: Option<&Material>) -> bool {
+        match self {
+            Self::Keep | Self::Bootstrap => false,
+            Self::Reissue => material.is_none_or(|material| material.authorities.len() > 1),
+            Self::AddAuthority | Self::DropAuthorities => true,
+        }
+    }
+
+    /// Returns the material after the step. `trusted` are the authorities of the configuration: a new beginning keeps
+    /// them beside its own, because replicas serve a certificate of theirs until they have read the Secret.
     pub(super) fn take(
         self,
         material: Option<Material>,
+        trusted: &[String],
         names: &Names,
         lifetimes: Lifetimes,
         now: Timestamp,
     ) -> Result<Material, StepError> {
-        let (Some(mut material), false) = (material, self == Self::Bootstrap) else {
-            return Ok(bootstrap(names, lifetimes, now)?);
+        let begin = |trusted: &[String]| -> Result<Material, StepError> {
+            let mut material = bootstrap(names, lifetimes, now)?;
+            let oldest = trusted.len().saturating_sub(MOST_TRUSTED);
+            material.authorities.extend_from_slice(&trusted[oldest..]);
+            Ok(material)
         };
+        let (Some(mut material), false) = (material, self == Self::Bootstrap) else { return begin(trusted) };
         match self {
             Self::Keep | Self::Bootstrap => return Ok(material),
             Self::AddAuthority => {
@@ -72,7 +95,15 @@ impl Step {
                 material.authority_key = key;
             }
             Self::Reissue => {
-                (material.leaf, material.key) = issue(&material.authority_key, names, lifetimes.leaf, now)?;
+                let Ok(issued) = issue(&material.authority_key, names, lifetimes.leaf, now) else {
+                    return begin(&material.authorities);
+                };
+                (material.leaf, material.key) = issued;
+                let (authorities, leaf) = material.properties()?;
+                // The key of another authority signs certificates that nobody trusts.
+                if authorities.first().is_none_or(|newest| newest.key != leaf.signed_by) {
+                    return begin(&material.authorities);
+                }
             }
             Self::DropAuthorities => material.authorities.truncate(1),
         }
@@ -143,7 +174,7 @@ mod tests {
             let now = start() + SignedDuration::from_hours(hour);
             let step = Step::next(material.as_ref(), &names(), start(), PAUSE, now);
             if step != Step::Keep {
-                let next = step.take(material.take(), &names(), LIFETIMES, now).unwrap();
+                let next = step.take(material.take(), &[], &names(), LIFETIMES, now).unwrap();
                 material = Some(next.clone());
                 steps.push((step, now, next));
             }
@@ -178,8 +209,8 @@ mod tests {
     #[test]
     fn a_step_waits_until_the_one_before_it_has_arrived_everywhere() {
         let now = start() + SignedDuration::from_hours(601);
-        let material = Step::Bootstrap.take(None, &names(), LIFETIMES, start()).unwrap();
-        let material = Step::AddAuthority.take(Some(material), &names(), LIFETIMES, now).unwrap();
+        let material = Step::Bootstrap.take(None, &[], &names(), LIFETIMES, start()).unwrap();
+        let material = Step::AddAuthority.take(Some(material), &[], &names(), LIFETIMES, now).unwrap();
         let next = |bundled, now| Step::next(Some(&material), &names(), bundled, PAUSE, now);
         assert_eq!(next(start(), now + PAUSE / 2), Step::Keep);
         assert_eq!(next(start(), now + PAUSE), Step::Reissue);
@@ -188,7 +219,7 @@ mod tests {
 
     #[test]
     fn other_names_and_unreadable_certificates_are_replaced_at_once() {
-        let material = Step::Bootstrap.take(None, &names(), LIFETIMES, start()).unwrap();
+        let material = Step::Bootstrap.take(None, &[], &names(), LIFETIMES, start()).unwrap();
         let next =
             |material: &Material, names: &Names| Step::next(Some(material), names, start(), PAUSE, start());
         assert_eq!(next(&material, &names()), Step::Keep);
@@ -197,5 +228,50 @@ mod tests {
         assert_eq!(next(&broken, &names()), Step::Bootstrap);
         let data = material.to_data();
         assert_eq!(Material::from_data(&data, Some(material.changed)).unwrap(), material);
+    }
+
+    #[test]
+    fn a_lost_secret_begins_anew_beside_the_authority_that_replicas_still_serve() {
+        let old = Step::Bootstrap.take(None, &[], &names(), LIFETIMES, start()).unwrap();
+        let new = Step::Bootstrap.take(None, &old.authorities, &names(), LIFETIMES, start()).unwrap();
+        assert!(trusts(&new, &old, start()) && trusts(&new, &new, start()) && !trusts(&old, &new, start()));
+        let next = |now| Step::next(Some(&new), &names(), start(), PAUSE, now);
+        assert_eq!((next(start()), next(start() + PAUSE)), (Step::Keep, Step::DropAuthorities));
+        let many = vec![old.authorities[0].clone(); 9];
+        let limited = Step::Bootstrap.take(None, &many, &names(), LIFETIMES, start()).unwrap();
+        assert_eq!(limited.authorities.len(), 1 + MOST_TRUSTED);
+    }
+
+    #[test]
+    fn keys_of_other_certificates_are_replaced() {
+        let made = || Step::Bootstrap.take(None, &[], &names(), LIFETIMES, start()).unwrap();
+        let (good, other) = (made(), made());
+        let mixed = Material { key: other.key.clone(), ..good.clone() };
+        assert_eq!(Step::next(Some(&mixed), &names(), start(), PAUSE, start()), Step::Reissue);
+        let mended = Step::Reissue.take(Some(mixed), &[], &names(), LIFETIMES, start()).unwrap();
+        assert!(mended.is_pair() && trusts(&good, &mended, start()));
+        for authority_key in [other.authority_key, "no key".to_owned()] {
+            let foreign = Material { authority_key, ..good.clone() };
+            let mended = Step::Reissue.take(Some(foreign), &[], &names(), LIFETIMES, start()).unwrap();
+            assert!(trusts(&mended, &mended, start()) && trusts(&mended, &good, start()));
+            let next = Step::next(Some(&mended), &names(), start(), PAUSE, start());
+            assert_eq!(next, Step::Keep, "it is not reissued again and again");
+        }
+    }
+
+    #[test]
+    fn a_serving_certificate_is_renewed_also_without_a_right_to_the_configuration() {
+        let alone = Step::Bootstrap.take(None, &[], &names(), LIFETIMES, start()).unwrap();
+        let rotating =
+            Step::AddAuthority.take(Some(alone.clone()), &[], &names(), LIFETIMES, start()).unwrap();
+        for (step, material, expected) in [
+            (Step::Bootstrap, None, false),
+            (Step::Reissue, Some(&alone), false),
+            (Step::Reissue, Some(&rotating), true),
+            (Step::AddAuthority, Some(&alone), true),
+            (Step::DropAuthorities, Some(&rotating), true),
+        ] {
+            assert_eq!(step.needs_bundle(material), expected, "{step:?}");
+        }
     }
 }

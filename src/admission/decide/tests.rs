@@ -285,7 +285,7 @@ fn a_status_is_never_evaluated() {
 #[test]
 fn native_admission_with_the_same_policies_takes_over_the_rules_that_it_holds() {
     let policies = [denying()];
-    let hash = AdmissionVerdict::of(&policies).unwrap().hash;
+    let digest = none().verdict("shop", &policies, Timestamp::UNIX_EPOCH).unwrap().digest();
     let bad = object(WorkloadKind::Pod, &[("web", "nginx", false)]);
     let body = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null).to_string();
     let found = |native: Option<&str>| {
@@ -293,7 +293,38 @@ fn native_admission_with_the_same_policies_takes_over_the_rules_that_it_holds() 
         let decision = decide(&request, &policies, native, &none(), Timestamp::UNIX_EPOCH).unwrap();
         decision.denied.len() + decision.warned.len()
     };
-    assert_eq!((found(None), found(Some("stale")), found(Some(&hash))), (2, 2, 0));
+    assert_eq!((found(None), found(Some("stale")), found(Some(&digest))), (2, 2, 0));
+}
+
+#[test]
+fn a_verdict_that_was_compiled_in_another_way_takes_over_nothing() {
+    let spec = json!({
+        "enforcementMode": "enforce", "forbidLatestTag": true, "exemptions": "namespace",
+        "admission": { "denyAt": "low" },
+    });
+    let policies = [policy("p", &spec)];
+    let bad = object(WorkloadKind::Pod, &[("web", "nginx", true)]);
+    let body = request("CREATE", WorkloadKind::Pod, "jane", &bad, &Value::Null).to_string();
+    let namespace = parse_review(body.as_bytes()).unwrap().namespace().to_owned();
+    let exempt = |until: &str| {
+        let mut exemptions = AnnotatedExemptions::default();
+        let annotations = [(EXEMPT, "latest-tag"), (EXEMPT_REASON, "moves"), (EXEMPT_UNTIL, until)];
+        let annotation =
+            |key: &str| annotations.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+        exemptions.add_namespace(&namespace, annotation);
+        exemptions
+    };
+    let denied = |written: &AnnotatedExemptions, known: &AnnotatedExemptions| {
+        let digest = written.verdict(&namespace, &policies, Timestamp::UNIX_EPOCH).unwrap().digest();
+        let request = parse_review(body.as_bytes()).unwrap();
+        let decision = decide(&request, &policies, Some(&digest), known, Timestamp::UNIX_EPOCH).unwrap();
+        decision.denied.len()
+    };
+    let (over, in_force) = (exempt("1969-01-01"), exempt("1970-01-01"));
+    assert_eq!(denied(&over, &over), 0, "native admission denies it");
+    assert_eq!(denied(&in_force, &in_force), 0, "it is exempt");
+    // The policies are the same, but the rule is not in the verdict that the Namespace still has.
+    assert_eq!(denied(&in_force, &over), 1);
 }
 
 fn containers() -> impl Strategy<Value = Vec<(&'static str, &'static str, bool)>> {

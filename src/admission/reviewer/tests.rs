@@ -208,3 +208,20 @@ fn a_new_workload_gets_defaults_only_where_a_policy_asks_for_them() {
         assert!(fixture.counts(&series), "{series}");
     }
 }
+
+#[test]
+fn before_the_namespaces_are_listed_a_warning_says_that_no_cluster_policy_evaluated() {
+    let fixture = fixture(true);
+    let warnings = |fixture: &Fixture, image: &str| {
+        fixture.reply(&review("shop", image)).review["response"]["warnings"].to_string()
+    };
+    assert!(!warnings(&fixture, "nginx:1").contains("no ClusterDevOpsPolicy evaluated"), "there is none");
+    let policy = json!({
+        "metadata": { "name": "wide" }, "spec": { "namespaceSelector": {}, "forbidLatestTag": true },
+    });
+    fixture.policies.apply_cluster(serde_json::from_value(policy).unwrap());
+    assert!(warnings(&fixture, "nginx:1").contains("no ClusterDevOpsPolicy evaluated"));
+    assert!(fixture.counts("webhook_requests_total{operation=\"create\",result=\"unsynced\"} 1"));
+    let denied = fixture.reply(&review("shop", "nginx")).review["response"]["allowed"].clone();
+    assert_eq!(denied, false, "the policies of the namespace still evaluate");
+}

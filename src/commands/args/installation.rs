@@ -1,5 +1,6 @@
 //! The flags that describe an installation.
 
+use anyhow::bail;
 use clap::value_parser;
 
 use super::namespace;
@@ -57,9 +58,15 @@ pub(in crate::commands) struct InstallationArgs {
 }
 
 impl InstallationArgs {
-    /// Returns the installation, with further system namespaces.
-    pub(in crate::commands) fn installation(&self, system_namespaces: Vec<String>) -> Installation {
-        Installation {
+    /// Returns the installation, with further system namespaces. An error if it would fail closed with one replica.
+    pub(in crate::commands) fn installation(
+        &self,
+        system_namespaces: Vec<String>,
+    ) -> anyhow::Result<Installation> {
+        if self.fail_closed && self.modes.contains(&Mode::Webhook) && self.replicas < 2 {
+            bail!("--fail-closed needs two replicas of the webhook: give --replicas 2 or more");
+        }
+        Ok(Installation {
             namespace: self.namespace.clone(),
             image: self.image.clone(),
             replicas: self.replicas,
@@ -72,6 +79,6 @@ impl InstallationArgs {
             self_fence: !self.no_self_fence,
             fail_closed: self.fail_closed,
             network_policies: self.network_policies,
-        }
+        })
     }
 }

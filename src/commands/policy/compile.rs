@@ -8,7 +8,9 @@ use crate::cluster::{self, CallError};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
-use crate::manifests::{AdmissionSettings, OBJECT_MANAGER, RECONCILE_LEASE, admission_policies};
+use crate::manifests::{
+    AdmissionSettings, OBJECT_MANAGER, RECONCILE_LEASE, admission_policies, is_installed_as,
+};
 use crate::output::ManifestFormat;
 use crate::terminal::{note, to_stdout};
 
@@ -22,7 +24,7 @@ use crate::terminal::{note, to_stdout};
 /// The operator may only read them. Run this command again after each update of kube-devops.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
-    /// Install the policies by server-side apply, instead of printing them
+    /// Install the policies by server-side apply, without fields that others added, instead of printing them
     #[arg(long)]
     apply: bool,
 
@@ -60,7 +62,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     for object in &objects {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_lowercase();
         let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-        match cluster.apply_object(object, OBJECT_MANAGER).await {
+        match cluster.apply_exactly(object, OBJECT_MANAGER, is_installed_as).await {
             Ok(applied) => to_stdout(|out| writeln!(out, "{kind} {name} {applied}"))?,
             Err(error) if error.code() == Some(404) && kind.starts_with("mutating") => note(format_args!(
                 "{kind} {name} left out: this API server does not have the kind, which Kubernetes has since 1.36; it \

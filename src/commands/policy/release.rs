@@ -3,6 +3,8 @@
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespacesArgs};
+use crate::commands::leaders;
+use crate::manifests::RECONCILE_LEASE;
 use crate::operator::{self, ReleaseStep};
 use crate::terminal::{self, to_stdout};
 use std::io::{self, Write as _};
@@ -11,8 +13,8 @@ use std::io::{self, Write as _};
 ///
 /// It also removes the verdicts of native admission from Namespaces, so that nothing is denied any more.
 ///
-/// Do this before an uninstall, after `kube-devops reconcile` has stopped: a running operator adds the finalizer again.
-/// Other finalizers stay. Exit status: 2 when a policy could not be released.
+/// Do this before an uninstall, after `kube-devops reconcile` has stopped: a running operator adds the finalizer again,
+/// and a note names it. Other finalizers stay. Exit status: 2 when a policy could not be released.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -26,6 +28,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     let names = args.namespaces.names();
     let namespaces = if names.is_empty() { vec![None] } else { names.iter().map(Some).collect() };
+    leaders::note(&cluster, None, &[RECONCILE_LEASE]).await?;
     let (mut found, mut failed) = (false, false);
     let mut report = |step: ReleaseStep| {
         found |= matches!(step, ReleaseStep::Released(_));

@@ -19,10 +19,11 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Suspend every denial for a time: by the webhook, and by native admission.
 ///
-/// It marks the configuration of the webhook and the Namespaces of native admission. It takes effect at once,
-/// even when no part of kube-devops is running. Denials return by themselves while `webhook serve` and `reconcile` run.
+/// It marks the configuration of the webhook and, where native admission is installed, the Namespaces. It takes effect
+/// at once, even when no part of kube-devops is running. Denials return by themselves while `webhook serve` and
+/// `reconcile` run.
 ///
-/// Exit status: 2 when a denial could not be suspended.
+/// Exit status: 2 when a denial could not be suspended, or does not return at the end.
 #[derive(Clone, Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("time").required(true).args(["for_time", "end"])))]
 pub(super) struct Args {
@@ -44,17 +45,26 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let cluster = cluster::connect(&args.connect.options()).await?;
     #[expect(clippy::disallowed_methods, reason = "the edge at which the clock is handed in")]
-    let until = args.time.map(|time| Timestamp::now() + time);
-    let marked = break_glass(&cluster, until).await?;
-    if marked.is_empty() {
+    let now = Timestamp::now();
+    let until = args.time.map(|time| now + time);
+    let done = break_glass(&cluster, until, now).await?;
+    if done.changed.is_empty() && done.pending.is_empty() && done.failed.is_empty() {
         note("no denial is suspended")?;
         return Ok(ExitStatus::Clean);
     }
-    for object in &marked {
+    for object in &done.changed {
         match until {
             Some(until) => to_stdout(|out| writeln!(out, "{object} denies nothing until {until:.0}"))?,
             None => to_stdout(|out| writeln!(out, "{object} denies again"))?,
         }
+    }
+    for object in &done.pending {
+        let problem =
+            "denies again once `kube-devops reconcile --admission native` runs: its policies were not read";
+        note(format_args!("{object} {problem}"))?;
+    }
+    for problem in &done.failed {
+        note(format_args!("not marked: {problem}"))?;
     }
     let (reason, text) = match until {
         Some(until) => ("BreakGlass", format!("Denials are suspended until {until:.0}.")),
@@ -79,5 +89,5 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
              `kube-devops webhook break-glass --end`. `kube-devops webhook doctor` reports an overdue suspension",
         )?;
     }
-    Ok(ExitStatus::Clean)
+    Ok(if done.failed.is_empty() && done.pending.is_empty() { ExitStatus::Clean } else { ExitStatus::Failed })
 }

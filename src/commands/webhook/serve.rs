@@ -13,6 +13,7 @@ use crate::admission::{
 use crate::commands::ExitStatus;
 use crate::commands::args::SystemNamespaceArgs;
 use crate::commands::service::{Live, ServiceArgs};
+use crate::manifests::{AdmissionSettings, RECONCILE_LEASE};
 use crate::policies::{self, Policies};
 use crate::runtime::{Index, Listen, Phase, SecureServer, ServingCertificate, Tasks};
 
@@ -62,6 +63,11 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
     let reviewer = Reviewer::new(Arc::clone(&policies), native.clone(), surroundings.clone(), metrics, clock);
     let reviewer = Arc::new(reviewer);
     let home = args.service.lease.home(&live.cluster).to_owned();
+    let settings = AdmissionSettings {
+        namespace: home.clone(),
+        account: RECONCILE_LEASE.to_owned(),
+        system_namespaces: args.system.names(),
+    };
     let (cluster, unready) = (live.cluster.clone(), live.service.readiness.register("policies"));
     let unlisted = live.service.readiness.register("namespaces");
     let stop = live.service.shutdown.triggered();
@@ -72,6 +78,7 @@ async fn serve(args: &Args, mut live: Live) -> anyhow::Result<ExitStatus> {
             ended = server.serve(routes(reviewer), certificate, stop) => ended,
             () = policies::follow(&policies, &cluster, &[], unready, |_| ()) => Ok(()),
             () = native.follow(&policies, &cluster, unlisted) => Ok(()),
+            never = native.watch_installation(&cluster, &settings) => match never {},
             () = surroundings.follow(&cluster, &home) => Ok(()),
         }
     });

@@ -6,7 +6,8 @@ use super::template::{FAILURE_POLICY, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, def
 use crate::manifests::installation::{APP, Component, Installation, added_rules, all, rules};
 use crate::manifests::observability::{DASHBOARDS, prometheus_rule};
 use crate::manifests::{
-    Mode, PermissionScope, RulePermissions, SELF_FENCE, crds, manifest, uninstall_permissions,
+    Mode, PermissionScope, RulePermissions, SELF_FENCE, crds, evaluates_natively, manifest,
+    uninstall_permissions,
 };
 
 /// The kind of the conflict policy, which is newer than [`KUBE_VERSION`], as Helm names it.
@@ -134,6 +135,9 @@ fn admission() -> Result<String, ChartError> {
             ),
             kind if kind.starts_with("ValidatingAdmissionPolicy") && name == SELF_FENCE => {
                 ("and .Values.reconcile.enabled .Values.selfFence.enabled", "")
+            }
+            kind if kind.starts_with("ValidatingAdmissionPolicy") && evaluates_natively(&object) => {
+                ("and .Values.reconcile.enabled (include \"kube-devops.native\" .)", "")
             }
             kind if kind.starts_with("ValidatingAdmissionPolicy") => (".Values.reconcile.enabled", ""),
             _ => continue,

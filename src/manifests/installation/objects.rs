@@ -8,7 +8,7 @@ use super::user_roles::user_roles;
 use super::{Component, Installation, network, workloads};
 use crate::manifests::{
     AdmissionSettings, Mode, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, admission_policies, crds,
-    manifest, mutating_webhook_configuration, self_fence, webhook_configuration,
+    evaluates_natively, manifest, mutating_webhook_configuration, self_fence, webhook_configuration,
 };
 use crate::policy::SystemNamespaces;
 
@@ -34,11 +34,14 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
         }
     }
     if installation.components().contains(&Component::Reconcile) {
-        objects.extend(admission_policies(&AdmissionSettings {
+        let policies = admission_policies(&AdmissionSettings {
             namespace: installation.namespace.clone(),
             account: Component::Reconcile.name().to_owned(),
             system_namespaces: installation.system_namespaces.clone(),
-        })?);
+        })?;
+        // Verdicts that an operator with native admission has left on Namespaces must not deny for ever.
+        let is_native = installation.has_native_admission();
+        objects.extend(policies.into_iter().filter(|object| is_native || !evaluates_natively(object)));
     }
     objects.extend(deployments(installation));
     if installation.components().contains(&Component::Webhook) {

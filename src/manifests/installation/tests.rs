@@ -158,3 +158,26 @@ fn the_registered_service_leads_to_the_secure_port_of_the_webhook() {
     assert_eq!(named.unwrap()["containerPort"], 8443);
     assert_eq!(container["args"], serde_json::json!(["webhook", "serve", "--log-format=json"]));
 }
+
+#[test]
+fn without_native_admission_nothing_evaluates_by_verdicts_that_are_left() {
+    let names = |modes: &[Mode], namespaces: &[&str]| -> Vec<String> {
+        let installation = Installation {
+            modes: modes.to_vec(),
+            reconcile_namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
+            ..Installation::default()
+        };
+        let objects = all(&installation).unwrap();
+        objects.iter().filter_map(|object| object["metadata"]["name"].as_str().map(str::to_owned)).collect()
+    };
+    let has = |names: &[String], name: &str| names.iter().any(|one| one == name);
+    let native = names(&[Mode::Enforce, Mode::Native], &[]);
+    assert!(has(&native, "kube-devops-deny") && has(&native, "kube-devops-warn"));
+    for (modes, namespaces) in
+        [(&[Mode::Enforce][..], &[][..]), (&[Mode::Enforce, Mode::Native][..], &["shop"][..])]
+    {
+        let names = names(modes, namespaces);
+        assert!(!has(&names, "kube-devops-deny") && !has(&names, "kube-devops-warn"), "{modes:?}");
+        assert!(has(&names, "kube-devops-yield") && has(&names, "kube-devops-namespace-fence"), "{modes:?}");
+    }
+}

@@ -1,9 +1,9 @@
-//! The dashboard about scores, compliance, policies and patches.
+//! The dashboard about scores, compliance, policies, patches and admission.
 
 use super::dashboard::Dashboard;
 use super::panel::{Form, Panel};
 
-/// The dashboard about scores, compliance, policies and patches.
+/// The dashboard about scores, compliance, policies, patches and admission.
 pub(super) static GOVERNANCE: Dashboard = Dashboard {
     name: "governance",
     title: "kube-devops: governance",
@@ -141,6 +141,28 @@ pub(super) static GOVERNANCE: Dashboard = Dashboard {
             queries: &[(
                 "sum(max by (category) (enforcement_withdrawals_total{cluster=~\"$cluster\"})) or vector(0)",
                 "withdrawn",
+            )],
+        },
+        Panel {
+            title: "Admission requests",
+            description: "The webhook's answers per second, by result.",
+            form: Form::TimeSeries,
+            unit: "ops",
+            width: 12,
+            queries: &[(
+                "sum by (result) (rate(webhook_requests_total{cluster=~\"$cluster\"}[$__rate_interval]))",
+                "{{result}}",
+            )],
+        },
+        Panel {
+            title: "Denials by rule",
+            description: "The ten rules for which the webhook denied the most requests within an hour.",
+            form: Form::BarGauge,
+            unit: "none",
+            width: 12,
+            queries: &[(
+                "sort_desc(topk(10, sum by (rule) (increase(webhook_denials_total{cluster=~\"$cluster\"}[1h]))))",
+                "{{rule}}",
             )],
         },
     ],

@@ -64,8 +64,8 @@ pub static RECORDINGS: [Recording; 8] = [
     },
 ];
 
-/// The alerts. Those of the webhook come with its metrics.
-pub static ALERTS: [Alert; 10] = [
+/// The alerts.
+pub static ALERTS: [Alert; 14] = [
     Alert {
         name: "KubeDevopsScoreLow",
         expression: "kube_devops:namespace_health_score:max < 60",
@@ -138,6 +138,39 @@ pub static ALERTS: [Alert; 10] = [
         for_: "0m",
         severity: "critical",
         summary: "Enforcement withdrew more than three patches within 15 minutes.",
+    },
+    Alert {
+        name: "KubeDevopsWebhookErrors",
+        expression: "sum(rate(webhook_requests_total{result=~\"error|unsynced|invalid\"}[5m])) \
+                     / sum(rate(webhook_requests_total[5m])) > 0.01",
+        for_: "10m",
+        severity: "warning",
+        summary: "The webhook does not evaluate {{ $value | humanizePercentage }} of the admission requests.",
+    },
+    // The API server alone counts the calls that never reach the webhook.
+    Alert {
+        name: "KubeDevopsWebhookUnreachable",
+        expression: "sum(increase(apiserver_admission_webhook_fail_open_count\
+                     {name=~\"(validate|mutate).devops.stochastic.io\"}[5m])) > 0 \
+                     or sum(increase(apiserver_admission_webhook_rejection_count\
+                     {name=\"validate.devops.stochastic.io\", error_type=\"calling_webhook_error\"}[5m])) > 0",
+        for_: "5m",
+        severity: "critical",
+        summary: "The API server cannot call the webhook.",
+    },
+    Alert {
+        name: "KubeDevopsWebhookSlow",
+        expression: "histogram_quantile(0.99, sum by (le) (rate(webhook_request_duration_seconds_bucket[5m]))) > 0.1",
+        for_: "10m",
+        severity: "warning",
+        summary: "One in a hundred admission requests takes the webhook {{ $value | humanizeDuration }} or longer.",
+    },
+    Alert {
+        name: "KubeDevopsWebhookCertificateExpiring",
+        expression: "min(webhook_certificate_expiry_seconds) < 7 * 24 * 3600",
+        for_: "1h",
+        severity: "warning",
+        summary: "The certificate of the webhook expires in {{ $value | humanizeDuration }}.",
     },
 ];
 

@@ -168,3 +168,18 @@ fn a_rule_of_a_policys_own_is_left_out() {
     let [left_out] = &*verdict.left_out else { panic!("{verdict:?}") };
     assert_eq!((left_out.rule.as_str(), left_out.reason), ("own", LeftOutReason::Custom));
 }
+
+#[test]
+fn a_rule_has_four_entries_at_most_and_the_webhook_evaluates_the_others() {
+    let listed = |name: &str| {
+        let rule =
+            json!({ "id": "unlisted-registry", "params": { "registries": [format!("{name}.example.com")] } });
+        policy(name, &json!({ "rules": [rule] }))
+    };
+    let names = ["a", "b", "c", "d", "e"];
+    let verdict = AdmissionVerdict::of(&names.map(listed)).unwrap();
+    assert_eq!(verdict.warned.len(), 4);
+    let rule = verdict.warned[0].rule;
+    assert_eq!(names.map(|policy| verdict.holds(policy, rule)), [true, true, true, true, false]);
+    assert_eq!(verdict.left_out[0].reason, LeftOutReason::TooMany);
+}

@@ -121,3 +121,19 @@ async fn idle_connections_and_plain_text_do_not_block_others() {
     ask(&mut server.connect(&trusted).await.unwrap()).await;
     ask(&mut used).await;
 }
+
+#[test]
+fn the_idle_connection_with_the_oldest_answer_gives_way_and_none_that_answers_now() {
+    let of = |uses: &[(bool, u64)]| {
+        let uses: Vec<_> = uses
+            .iter()
+            .map(|(is_busy, last)| Usage { is_busy: AtomicBool::new(*is_busy), last: AtomicU64::new(*last) })
+            .collect();
+        least_needed(uses.iter())
+    };
+    assert_eq!(of(&[(false, 7), (false, 0), (false, 0)]), Some(1), "the oldest that never had an answer");
+    assert_eq!(of(&[(false, 9), (false, 3), (true, 0)]), Some(1), "the one with the oldest answer");
+    assert_eq!(of(&[(true, 1), (false, 9), (true, 2)]), Some(1), "an idle one");
+    assert_eq!(of(&[(true, 1), (true, 0), (true, 0)]), Some(1), "a busy one that never had an answer");
+    assert_eq!(of(&[(true, 1), (true, 2)]), None);
+}

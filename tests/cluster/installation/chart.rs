@@ -189,6 +189,7 @@ fn a_misspelt_value_or_a_wrong_type_is_refused() {
         json!({ "wacth": { "enabled": true } }),
         json!({ "watch": { "replica": 3 } }),
         json!({ "webhook": { "failurePolicy": "Maybe" } }),
+        json!({ "webhook": { "enabled": true, "failurePolicy": "Fail", "replicas": 1 } }),
         json!({ "reconcile": { "replicas": "two" } }),
         json!({ "reconcile": { "reports": "policyreports" } }),
         json!({ "image": { "digest": "abc" } }),

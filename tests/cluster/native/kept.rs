@@ -267,6 +267,48 @@ async fn missing_and_changed_admission_policies_are_reported_and_a_release_clear
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
+async fn a_break_glass_suspends_native_denials_and_they_return_with_and_without_an_operator() {
+    let plane = plane();
+    let fixture = native(&plane).await;
+    let (shop, bank) = (plane.namespace("shop"), plane.namespace("bank"));
+    let running = operator(&fixture);
+    fixture.policy(&shop, "base", SPEC).await;
+    let denied = async |namespace: &str| {
+        eventually("a denial", async || create(&fixture.client, namespace, "Pod", "nginx").await.err()).await
+    };
+    let allowed = async |namespace: &str| {
+        eventually("no denial", async || create(&fixture.client, namespace, "Pod", "nginx").await.ok()).await;
+    };
+    let glass = |arguments: &[&str]| {
+        let outcome = on(plane.kubeconfig(), &[&["webhook", "break-glass"], arguments].concat());
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        outcome.stdout
+    };
+    denied(&shop).await;
+
+    let marked = glass(&["--for", "3s"]);
+    assert!(marked.contains(&format!("namespace {shop} denies nothing until ")), "{marked}");
+    denied(&shop).await;
+    eventually("nothing that doctor finds after a suspension that ended by itself", async || {
+        let examined = on(plane.kubeconfig(), &["webhook", "doctor", "-n", &fixture.home]);
+        (examined.code == 0).then_some(())
+    })
+    .await;
+
+    glass(&["--for", "30m"]);
+    allowed(&shop).await;
+    fixture.policy(&bank, "base", SPEC).await;
+    condition(&fixture, &bank, "base", "BreakGlass").await;
+    allowed(&bank).await;
+    running.kill();
+    let ended = glass(&["--end"]);
+    assert!(ended.contains(&format!("namespace {shop} denies again\n")), "{ended}");
+    denied(&shop).await;
+    denied(&bank).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
 async fn the_fence_holds_the_operator_to_its_own_keys() {
     let plane = plane();
     let fixture = native(&plane).await;

@@ -1,5 +1,6 @@
 //! Native admission on a real API server: the policies alone, the operator that feeds them, and one verdict with `analyze`.
 
+mod budget;
 mod kept;
 mod limits;
 mod objects;

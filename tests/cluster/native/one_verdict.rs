@@ -40,6 +40,7 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     let ready = plane.namespace("ready");
     wait_for_policies(&client, &ready).await;
     limits::the_largest_objects_are_evaluated_by_all_rules(&client, &ready).await;
+    super::budget::the_largest_objects_fit(&plane, &client).await;
     let (mut compared, mut denied, mut updates) = (0, 0, 0);
     for seed in 0..rounds(14, 420) {
         let mut rng = Rng::with_seed(seed as u64);
@@ -80,10 +81,11 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
                 denied_by_webhook, expected.0,
                 "webhook: seed {seed}, {kind}\nold: {old:?}\nnew: {defaulted}"
             );
-            assert!(
-                warned_by_webhook.is_subset(&expected.1),
-                "webhook: seed {seed}, {kind}: {warned_by_webhook:?}"
-            );
+            // The webhook does not warn about what it denies, although another policy may set the rule differently.
+            let warned: BTreeSet<_> = expected.1.difference(&expected.0).cloned().collect();
+            let warned_alone: BTreeSet<_> = warned_by_webhook.difference(&expected.0).cloned().collect();
+            assert_eq!(warned_alone, warned, "webhook: seed {seed}, {kind}\nold: {old:?}\nnew: {defaulted}");
+            assert!(warned_by_webhook.is_subset(&expected.1), "webhook: seed {seed}, {kind}");
             compared += 1;
             denied += usize::from(!expected.0.is_empty());
             updates += usize::from(old.is_some());
@@ -444,7 +446,8 @@ fn detail(rng: &Rng, kind: &str, made: &mut Value) {
     let annotations = json!({ "seccomp.security.alpha.kubernetes.io/pod": "runtime/default" });
     let path = format!("/{}", pod_path(kind).replace('.', "/"));
     let metadata = format!("{}metadata", path.strip_suffix("spec").unwrap());
-    if rng.u8(..4) == 0 {
+    // The API server refuses an annotation that differs from the field.
+    if rng.u8(..2) == 0 && !made.to_string().contains("seccompProfile") {
         made.pointer_mut(&metadata).unwrap()["annotations"] = annotations;
     }
     let variables = [

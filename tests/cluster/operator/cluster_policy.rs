@@ -1,14 +1,19 @@
 //! A cluster policy: its namespaces, its one status, and its audit results.
 
+use std::time::Instant;
+
 use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use kube_devops::policy::{ClusterDevOpsPolicy, ClusterDevOpsPolicyStatus, PolicyAuditResult};
+use kube_devops::manifests::Mode;
+use kube_devops::policy::{ClusterDevOpsPolicy, ClusterDevOpsPolicyStatus, ConditionType, PolicyAuditResult};
 use serde_json::json;
 
 use super::fixture::OperatorFixture;
+use crate::analyze::on;
+use crate::control_plane::Mark;
 use crate::eventually::eventually;
 
 /// The number of namespaces.
@@ -52,10 +57,29 @@ async fn until_audited(client: &Client, number: usize) -> Vec<PolicyAuditResult>
     .await
 }
 
+/// Counts the lists of the operator since a mark, and its writes of statuses.
+fn lists_and_status_writes(fixture: &OperatorFixture<'_>, mark: Mark) -> (usize, usize) {
+    let mut requests = fixture.plane.requests_since(mark);
+    requests.retain(|request| request.by(&fixture.user));
+    let lists = requests.iter().filter(|request| request.verb == "list").count();
+    (lists, requests.iter().filter(|request| request.subresource == "status").count())
+}
+
+/// Waits until a namespace has no audit results.
+async fn until_without_results(client: &Client, namespace: &str) {
+    let results = Api::<PolicyAuditResult>::namespaced(client.clone(), namespace);
+    eventually("no audit results", async || {
+        results.list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn one_change_is_evaluated_in_200_namespaces_without_a_list_and_with_one_status_write() {
-    let fixture = OperatorFixture::shared().await;
+    let fixture = OperatorFixture::shared_as(Mode::Native).await;
+    let compiled = on(fixture.plane.kubeconfig(), &["policy", "compile", "--apply", "-n", &fixture.home]);
+    assert_eq!(compiled.code, 0, "{}", compiled.stderr);
     let client = fixture.client.clone();
     let names: Vec<String> = (0..NAMESPACES).map(|number| format!("wide-{number}")).collect();
     stream::iter(&names).for_each_concurrent(16, |name| fill(&client, name)).await;
@@ -74,24 +98,47 @@ async fn one_change_is_evaluated_in_200_namespaces_without_a_list_and_with_one_s
 
     let mark = fixture.plane.mark();
     let edit = Patch::Merge(json!({ "spec": { "forbidLatestTag": true } }));
+    let start = Instant::now();
     policies.patch("wide", &PatchParams::default(), &edit).await.unwrap();
     let unhealthy = until(&policies, "violations", |status| status.totals.violations == Some(200)).await;
+    println!("{NAMESPACES} namespaces: {:?}", start.elapsed());
     assert_eq!((unhealthy.namespaces, unhealthy.worst_namespaces.len()), (Some(200), 10));
     assert_eq!(unhealthy.totals.message.unwrap(), "200 violations in 200 pods: 200 x latest-tag");
     let results = until_audited(&client, 2 * NAMESPACES).await;
     let owner = results[0].metadata.owner_references.as_ref().unwrap();
     assert_eq!((owner[0].kind.as_str(), owner[0].name.as_str()), ("ClusterDevOpsPolicy", "wide"));
-    let mut requests = fixture.plane.requests_since(mark);
-    requests.retain(|request| request.by(&fixture.user));
-    let lists = requests.iter().filter(|request| request.verb == "list").count();
-    let written = requests.iter().filter(|request| request.subresource == "status").count();
-    assert_eq!((lists, written), (0, 1), "{requests:#?}");
+    assert_eq!(lists_and_status_writes(&fixture, mark), (0, 1));
 
-    // A namespace that loses its label is no longer evaluated.
-    let unlabel = Patch::Merge(json!({ "metadata": { "labels": { "team": null } } }));
-    Api::<Namespace>::all(client.clone()).patch("wide-0", &PatchParams::default(), &unlabel).await.unwrap();
+    // A namespace that loses its label is no longer evaluated, and loses its results.
+    let unlabel = async |name: &str| {
+        let unlabel = Patch::Merge(json!({ "metadata": { "labels": { "team": null } } }));
+        Api::<Namespace>::all(client.clone()).patch(name, &PatchParams::default(), &unlabel).await.unwrap();
+    };
+    unlabel("wide-0").await;
     let fewer = until(&policies, "one namespace less", |status| status.namespaces == Some(199)).await;
     assert_eq!(fewer.totals.violations, Some(199));
+    until_without_results(&client, "wide-0").await;
+    // The next operator finds what it missed.
+    operator.terminate();
+    unlabel("wide-1").await;
+    let operator = fixture.replica("operator-1", &["--audit-interval", "1s", "--admission", "native"]);
+    operator.wait_until_ready();
+    until_without_results(&client, "wide-1").await;
+
+    // With native admission, the status waits for the verdicts on all Namespaces.
+    let is_held = |status: &ClusterDevOpsPolicyStatus| {
+        let admission = ConditionType::Admission.of(&status.totals.conditions);
+        admission.is_some_and(|condition| condition.status == "True")
+    };
+    until(&policies, "verdicts", |status| status.namespaces == Some(198) && is_held(status)).await;
+    let mark = fixture.plane.mark();
+    let edit = Patch::Merge(json!({ "spec": { "forbidLatestTag": false } }));
+    let start = Instant::now();
+    policies.patch("wide", &PatchParams::default(), &edit).await.unwrap();
+    until(&policies, "no violations", |status| status.totals.violations == Some(0) && is_held(status)).await;
+    println!("{NAMESPACES} namespaces with native admission: {:?}", start.elapsed());
+    until_audited(&client, 3 * (NAMESPACES - 2)).await;
+    assert_eq!(lists_and_status_writes(&fixture, mark), (0, 1));
     policies.delete("wide", &DeleteParams::default()).await.unwrap();
     eventually("the policy is gone", async || {
         policies.get_opt("wide").await.unwrap().is_none().then_some(())

@@ -55,5 +55,10 @@ async fn a_release_removes_only_our_finalizer_and_reports_failures() {
     assert!(all.stdout.contains(&format!("policy {other}/ours released\n")), "{}", all.stdout);
     let none = on(fixture.plane.kubeconfig(), &["policy", "release"]);
     assert_eq!((none.code, none.stdout.as_str()), (0, ""));
-    assert_eq!(none.stderr, format!("note: no policy has the finalizer {FINALIZER}\n"));
+    // Operators of other tests may lead.
+    assert!(
+        none.stderr.ends_with(&format!("note: no policy has the finalizer {FINALIZER}\n")),
+        "{}",
+        none.stderr
+    );
 }

@@ -89,6 +89,10 @@ async fn a_report_follows_its_policy_once_the_crd_is_there() {
     reports.delete("kube-devops-base", &DeleteParams::default()).await.unwrap();
     let again = report("the deleted report is back", 3).await;
     assert_ne!(again.uid(), second.uid());
+    let edit = json!({ "summary": { "fail": 0 }, "results": [] });
+    reports.patch("kube-devops-base", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    let restored = report("the changed report is as it was", 3).await;
+    assert_eq!(restored.data["results"].as_array().unwrap().len(), 3, "{restored:?}");
     assert!(operator.metric("reports_written_total") >= Some(3.0));
     of_a_cluster_policy(&fixture, &shop).await;
 }

@@ -1,5 +1,6 @@
 //! The real API server calls `kube-devops webhook serve` over TLS.
 
+mod beside_native;
 mod fixture;
 mod life;
 mod load;

@@ -100,4 +100,36 @@
     for: 0m
     labels:
       severity: critical
+  - alert: KubeDevopsWebhookErrors
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookErrors.md
+      summary: The webhook does not evaluate {{ "{{" }} $value | humanizePercentage }} of the admission requests.
+    expr: sum(rate(webhook_requests_total{result=~"error|unsynced|invalid"}[5m])) / sum(rate(webhook_requests_total[5m])) > 0.01
+    for: 10m
+    labels:
+      severity: warning
+  - alert: KubeDevopsWebhookUnreachable
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookUnreachable.md
+      summary: The API server cannot call the webhook.
+    expr: sum(increase(apiserver_admission_webhook_fail_open_count{name=~"(validate|mutate).devops.stochastic.io"}[5m])) > 0 or sum(increase(apiserver_admission_webhook_rejection_count{name="validate.devops.stochastic.io", error_type="calling_webhook_error"}[5m])) > 0
+    for: 5m
+    labels:
+      severity: critical
+  - alert: KubeDevopsWebhookSlow
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookSlow.md
+      summary: One in a hundred admission requests takes the webhook {{ "{{" }} $value | humanizeDuration }} or longer.
+    expr: histogram_quantile(0.99, sum by (le) (rate(webhook_request_duration_seconds_bucket[5m]))) > 0.1
+    for: 10m
+    labels:
+      severity: warning
+  - alert: KubeDevopsWebhookCertificateExpiring
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookCertificateExpiring.md
+      summary: The certificate of the webhook expires in {{ "{{" }} $value | humanizeDuration }}.
+    expr: min(webhook_certificate_expiry_seconds) < 7 * 24 * 3600
+    for: 1h
+    labels:
+      severity: warning
 {{- end }}

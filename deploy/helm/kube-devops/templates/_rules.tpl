@@ -495,6 +495,16 @@
 - apiGroups:
   - admissionregistration.k8s.io
   resourceNames:
+  - kube-devops-deny
+  - kube-devops-warn
+  resources:
+  - validatingadmissionpolicies
+  - validatingadmissionpolicybindings
+  verbs:
+  - get
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
   - kube-devops-webhook
   resources:
   - mutatingwebhookconfigurations
@@ -1222,5 +1232,6 @@
   resources:
   - leases
   verbs:
+  - list
   - delete
 {{- end }}
