@@ -77,8 +77,8 @@ pub(super) fn check_certificate(
     let others: Vec<_> = chain.collect();
     let server = ServerName::try_from(name).map_err(|_| format!("{name:?} is no name of a server"))?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_second().try_into().unwrap_or_default()));
-    let verified = verifier.verify_server_cert(&leaf, &others, &server, &[], now);
-    verified.map(drop).map_err(|error| invalid(error.to_string()))
+    let trusted = verifier.verify_server_cert(&leaf, &others, &server, &[], now);
+    trusted.map(drop).map_err(|error| invalid(error.to_string()))
 }
 
 /// Makes a handshake, and trusts only these authorities. The error is a sentence without a full stop.

@@ -74,7 +74,7 @@ impl Diagnosis {
                 && wanted_verdict(&name, annotations, policies(&name), now).is_some()
         };
         let without: Vec<_> =
-            others.iter().filter(|one| lacks_verdict(one)).map(|one| one.name_any()).collect();
+            others.iter().filter(|one| lacks_verdict(one)).map(kube::ResourceExt::name_any).collect();
         if installation.is_there && !without.is_empty() {
             self.problems.push(format!(
                 "native admission is installed, but these namespaces with policies have no verdict: {}: start \
