@@ -107,6 +107,11 @@ pub(super) fn bound(name: &str, actions: &[&str], spec: ValidatingAdmissionPolic
     }
 }
 
+/// Returns the ids of the rules that compare the environment variables of a container.
+fn comparing() -> impl Iterator<Item = &'static str> {
+    RULES.iter().filter(|rule| rule.compares_variables).map(|rule| rule.id.as_str())
+}
+
 /// Returns the variables of a policy that reads its rules from an annotation of the Namespace.
 fn variables(annotation: &str) -> Vec<Variable> {
     let limits = [
@@ -121,7 +126,10 @@ fn variables(annotation: &str) -> Vec<Variable> {
         ("$work", MOST_WORK),
     ];
     let limits = limits.map(|(name, limit)| (name, limit.to_string()));
-    let limits = limits.each_ref().map(|(name, limit)| (*name, limit.as_str()));
+    let comparing: Vec<_> = comparing().map(|id| format!("'{id}'")).collect();
+    let comparing = format!("[{}]", comparing.join(", "));
+    let limits = limits.iter().map(|(name, limit)| (*name, limit.as_str()));
+    let limits: Vec<_> = limits.chain([("$comparing", comparing.as_str())]).collect();
     let mut variables = vec![
         variable("exempt", cel(include_str!("native/exempt.cel"), &[])),
         variable("until", cel(include_str!("native/until.cel"), &[])),
@@ -173,8 +181,9 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
                 message: Some(format!(
                     "more than {MOST_CONTAINERS} containers, volumes or sysctls, more than {MOST_PARTS} ports and \
                      capabilities, annotations or parts of topology spread constraints, too many environment variables \
-                     for duplicate-env-var ({MOST_VARIABLES} in one container), an image of more than \
-                     {MOST_CHARACTERS} characters, or images that are too long together: kube-devops can't evaluate the object, so split it"
+                     for {} ({MOST_VARIABLES} in one container), an image of more than {MOST_CHARACTERS} characters, or \
+                     images that are too long together: kube-devops can't evaluate the object, so split it",
+                    comparing().collect::<Vec<_>>().join(", ")
                 )),
                 reason: Some("Forbidden".to_owned()),
                 ..Validation::default()

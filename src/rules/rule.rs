@@ -48,6 +48,9 @@ pub struct Rule {
     /// the items of a list between bars. The container is empty in a finding about the object. A path that begins with a
     /// dot is one in the pod spec.
     pub expression: Option<&'static str>,
+    /// True if the expression compares each environment variable with the others of its container, so that native
+    /// admission bounds their number.
+    pub compares_variables: bool,
     /// The fix of a violation, if defaults can fix it.
     pub fix: Option<Fix>,
     /// The change of a manifest that fixes a violation, in one line without a full stop, if the same one always does.
@@ -74,6 +77,7 @@ impl Rule {
         also: None,
         supplied_by: &[],
         expression: None,
+        compares_variables: false,
         fix: None,
         manual_fix: None,
     };

@@ -476,11 +476,11 @@ fn keys_are_found_repeated_in_a_large_json_list_too() {
     repeat(30_000, r#""image":"d:1""#, r#""image":"d:1","image":"d""#);
     repeat(30_001, r#""kind":"Pod""#, r#""kind":"Node","kind":"Pod""#);
     // No rule reads these.
-    repeat(30_002, r#""spec":{"#, r#""spec":{"nodeName":"a","nodeName":"b","#);
+    repeat(30_002, r#""spec":{"#, r#""spec":{"schedulerName":"a","schedulerName":"b","#);
     repeat(30_003, r#""labels":{"#, r#""labels":{"x":"a","x":"b","#);
     // An API server repeats no key, so its objects are not searched.
     repeat(30_004, r#""metadata":{"#, r#""metadata":{"uid":"1","#);
-    repeat(30_004, r#""spec":{"#, r#""spec":{"nodeName":"a","nodeName":"b","#);
+    repeat(30_004, r#""spec":{"#, r#""spec":{"x":"a","x":"b","#);
     let list = format!(
         "{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{}],\n\"metadata\": {{\"a\": 1,\n\"a\": 2}}}}",
         items.join(",\n")
@@ -493,7 +493,7 @@ fn keys_are_found_repeated_in_a_large_json_list_too() {
         let expected = [
             "note@30002: the key `image`",
             "note@30003: the key `kind`",
-            "note@30004: the key `nodeName`",
+            "note@30004: the key `schedulerName`",
             "note@30005: the key `x`",
             "note@40003: the key `a`",
         ];

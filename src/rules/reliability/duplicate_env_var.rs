@@ -29,6 +29,7 @@ A value that extends the earlier one, such as `$(PATH):/opt/bin`, is fine. `envF
     peers: &["kube-score:environment-variable-key-duplication", "kube-linter:duplicate-env-var"],
     check: Check::Pod(check),
     expression: Some(include_str!("duplicate_env_var.cel")),
+    compares_variables: true,
     ..Rule::BASE
 };
 
