@@ -3,7 +3,7 @@
 use crate::analyze::on;
 use crate::control_plane::{ControlPlane, free_port};
 use crate::eventually::eventually;
-use crate::operator::fixture::plane;
+use crate::operator::fixture::plane_with;
 use crate::process::Process;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{DynamicObject, PostParams};
@@ -66,7 +66,7 @@ impl WebhookFixture {
     /// Starts a control plane with a policy that denies images without a version and warns about missing readiness
     /// probes.
     pub(crate) async fn new() -> Self {
-        let plane = plane();
+        let plane = plane_with(&[]);
         let client = plane.client().await;
         let (home, shop) = (plane.namespace("webhook"), plane.namespace("shop"));
         let account = plane.operator_account(&home, Mode::Webhook).await;
