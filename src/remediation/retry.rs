@@ -72,7 +72,7 @@ pub async fn retry(
     if found.is_empty() {
         noted = noted_end(cluster, &subject).await;
         if noted.is_some() {
-            found = others.into_iter().filter(DevOpsPolicy::mutates).collect();
+            found = others.into_iter().filter(DevOpsPolicy::is_in_force).collect();
         }
     }
     if found.is_empty() {
