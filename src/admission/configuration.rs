@@ -222,8 +222,8 @@ pub struct BreakGlass {
 /// Suspends every denial until a time, or ends the suspension with `None`. It marks the configurations and the
 /// Namespaces of native admission, and goes on after a failure.
 ///
-/// Where native admission is installed, every Namespace is marked but those of the system: a policy may come to it
-/// meanwhile. At the end the Namespaces get their verdicts back, also while no operator runs.
+/// If native admission is installed, it marks all Namespaces but those of the system, because a policy may come to any
+/// of them meanwhile. At the end the Namespaces get their verdicts back, also while no operator runs.
 pub async fn break_glass(
     cluster: &Cluster,
     until: Option<Timestamp>,

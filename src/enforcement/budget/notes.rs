@@ -28,7 +28,7 @@ impl Ledger {
 
     /// Adds the note of a withdrawal in place of an earlier one of that workload.
     ///
-    /// Where it does not fit, older content makes room: first the messages of withdrawals that are done, then the settings
+    /// If it does not fit, older content makes room: first the messages of withdrawals that are done, then the settings
     /// of deleted policies, whose patches then have the defaults, then the notes of withdrawals that are done. Returns false
     /// if it is full of withdrawals under way.
     pub fn note(&mut self, note: Note) -> bool {
