@@ -49,7 +49,9 @@ impl Inventory {
         let mut groups = pods.into_groups();
         groups.sort_by(|a, b| a.identity.cmp(&b.identity).then_with(|| a.shape.cmp(&b.shape)));
         for objects in known.values_mut() {
-            objects.sort_by(|a, b| a.identity.cmp(&b.identity));
+            // An input may have two objects of one name. Their order does not decide which one is found.
+            let text = |known: &Known| format!("{:?}", known.content());
+            objects.sort_by(|a, b| a.identity.cmp(&b.identity).then_with(|| text(a).cmp(&text(b))));
         }
         Self {
             index: OnceLock::new(),
