@@ -97,9 +97,10 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         (report, notes, Vec::new())
     };
     drop(progress);
+    report.filters = args.filters();
     let has_failed = report.has_failed() | !args.baseline.write(&report)?;
     if let Some(baseline) = &baseline {
-        compare(&mut report, baseline, &scope);
+        compare(&mut report, baseline, &scope, args.manifests.complete);
     }
     args.outputs.write(&mut report)?;
     let selector = args.scope.selector();
