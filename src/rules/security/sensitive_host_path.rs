@@ -56,7 +56,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         let VolumeContent::HostPath(source) = &volume.content else { continue };
         let path = clean(&source.path);
         let Some(danger) = danger(&path) else { continue };
-        found.in_object(
+        found.about(format_args!("{} {path}", volume.name)).in_object(
             format_args!("{}.volumes[{index}].hostPath.path", context.pod_path()),
             format_args!("volume {} mounts {path}, {danger}: mount nothing of the kind", volume.name),
         );
