@@ -22,7 +22,7 @@ pub struct Notes<'a> {
     /// The commit since which changes are reported; `None` if everything is reported.
     pub changed_since: Option<&'a str>,
     /// The requested label selector.
-    pub selector: Option<&'a str>,
+    pub selector: Option<String>,
     /// The system namespaces that were not read.
     pub skipped_namespaces: &'a [String],
     /// True if the report itself lists the objects of other kinds.
@@ -109,7 +109,7 @@ impl Notes<'_> {
         }
         let namespaces = (!self.namespaces.is_empty())
             .then(|| format!("is in namespace {}", self.namespaces.join(" or ")));
-        let labels = self.selector.map(|labels| format!("has the labels {labels}"));
+        let labels = self.selector.as_ref().map(|labels| format!("has the labels {labels}"));
         let asked: Vec<_> = [namespaces, labels].into_iter().flatten().collect();
         Some(if self.report.selected == 0 && !asked.is_empty() {
             format!("nothing was evaluated: no {} that was read {}", self.nouns().0, asked.join(" and "))

@@ -14,7 +14,7 @@ use kube_devops::manifests::{
     uninstall_permissions,
 };
 use kube_devops::operator::FINALIZER;
-use kube_devops::policy::{ADMISSION_LABEL, ADMISSION_NATIVE};
+use kube_devops::policy::{ADMISSION_LABEL, ADMISSION_NONE};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -98,7 +98,7 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     });
     let evaluated = json!({
         "apiVersion": "v1", "kind": "Namespace",
-        "metadata": { "name": shop, "labels": { ADMISSION_LABEL: ADMISSION_NATIVE } },
+        "metadata": { "name": shop, "labels": { ADMISSION_LABEL: ADMISSION_NONE } },
     });
     for object in objects.iter().chain([&policy, &cluster_policy, &evaluated]) {
         apply(&client, object).await.unwrap();
