@@ -3,6 +3,7 @@
 //! Every failure is reported with its fix. A failure never counts as an empty answer.
 
 mod access;
+mod api_requests;
 mod apply;
 mod call;
 mod category;
@@ -30,6 +31,7 @@ mod version;
 mod watch;
 
 pub use access::{Access, AccessDecision};
+pub use api_requests::ApiRequests;
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;
