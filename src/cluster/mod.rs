@@ -10,6 +10,7 @@ mod category;
 mod connect;
 mod events;
 mod follow;
+mod helm_release;
 mod lease_holders;
 mod list;
 mod list_objects;
@@ -41,6 +42,7 @@ pub use connect::{
 };
 pub use events::Events;
 pub use follow::{Sink, follow};
+pub use helm_release::HelmRelease;
 pub use lease_holders::LeaseHolder;
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
 pub use list_objects::{ObjectList, list_metadata, list_objects};

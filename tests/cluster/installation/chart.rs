@@ -27,12 +27,12 @@ const CAPABILITIES: [&str; 4] = [
     "--values=-",
 ];
 
-fn chart() -> PathBuf {
+pub(super) fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/kube-devops")
 }
 
 /// Runs Helm and returns its standard output.
-fn helm(release: &str, arguments: &[&str], values: &Value) -> Result<String, String> {
+pub(super) fn helm(release: &str, arguments: &[&str], values: &Value) -> Result<String, String> {
     let mut command = Command::new(program(release));
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), values.to_string()).unwrap();
