@@ -54,6 +54,12 @@ fn kustomize() -> Vec<(String, Vec<u8>)> {
     let file = |(name, objects): (&str, Vec<serde_json::Value>)| {
         let mut content =
             b"# Generated from src/manifests by `UPDATE=1 cargo test --test generated`.\n".to_vec();
+        if name == "kustomization" {
+            content.extend(
+                b"# An overlay must not set `namespace`: expressions of the admission policies name it, too. Print other\n\
+                  # manifests with `kube-devops deploy generate-all -n NAME` instead.\n",
+            );
+        }
         ManifestFormat::Yaml.write(&objects, &mut content).unwrap();
         (format!("deploy/{name}.yaml"), content)
     };
