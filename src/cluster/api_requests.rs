@@ -5,7 +5,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, Opts};
 
-use super::category;
+use super::category::category;
 
 /// The counter `api_requests_total{verb, result}`. Cloning shares the counts.
 #[derive(Clone, Debug)]
