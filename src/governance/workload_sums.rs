@@ -162,6 +162,12 @@ impl Offender {
             half_points: tally.half_points(policy),
         }
     }
+
+    /// Returns the penalty in points.
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 points")]
+    pub fn penalty(&self) -> f64 {
+        self.half_points as f64 / 2.0
+    }
 }
 
 /// The workloads of a report, from which the worst ones are computed on demand.
