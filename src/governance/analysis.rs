@@ -9,7 +9,7 @@ use self::supplied::SupplyState;
 use super::evaluate::evaluate_workload;
 use super::exemptions::Split;
 use super::other_sums::OtherSums;
-use super::workload_sums::{TemplateSum, WorkloadSum};
+use super::workload_sums::WorkloadSum;
 use super::{
     AnnotatedExemptions, Evaluation, Exemptions, Origin, ReportError, Scope, Tally, ViolationList, evaluate,
 };
@@ -42,7 +42,7 @@ pub struct Analysis<'p> {
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
     /// The templates of workloads. They count unless a pod of their workload is evaluated.
-    templates: HashMap<WorkloadKey, TemplateSum>,
+    templates: HashMap<WorkloadKey, WorkloadSum>,
     /// The controllers of evaluated pods, each with the workload above it as far as names tell.
     controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
     /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input; one may be its own.
@@ -188,7 +188,7 @@ impl<'p> Analysis<'p> {
             self.namespaces.entry(namespace).or_default().add(&tally);
         }
         merge_into(&mut self.workloads, part.workloads, WorkloadSum::merge);
-        merge_into(&mut self.templates, part.templates, TemplateSum::merge);
+        merge_into(&mut self.templates, part.templates, WorkloadSum::merge);
         for (types, skipped) in part.skipped {
             let sum = self.skipped.entry(types).or_default();
             sum.count += skipped.count;
@@ -320,13 +320,12 @@ impl<'p> Analysis<'p> {
             let evaluation = self.evaluate_type(policy, types, &workload.metadata, &key);
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
-        let all = &evaluation.tally;
-        let found = all.if_found();
+        let found = evaluation.tally.if_found();
         if workload.is_pod() {
-            self.count(key.namespace(), all);
+            self.count(key.namespace(), &evaluation.tally);
             self.workloads.entry(key).or_default().add(evaluation.is_in_breach, &found);
         } else {
-            self.templates.entry(key).or_default().add(evaluation.is_in_breach, &found, all);
+            self.templates.entry(key).or_default().add_template(evaluation.is_in_breach, &found);
         }
     }
 
