@@ -6,16 +6,14 @@ use jiff::Timestamp;
 
 use self::custom::CustomState;
 use self::supplied::SupplyState;
-use super::evaluate::evaluate_workload;
+use super::evaluate::{evaluate_into, evaluate_workload};
 use super::exemptions::Split;
 use super::other_sums::OtherSums;
 use super::workload_sums::WorkloadSum;
-use super::{
-    AnnotatedExemptions, Evaluation, Exemptions, Origin, ReportError, Scope, Tally, ViolationList, evaluate,
-};
+use super::{AnnotatedExemptions, Evaluation, Exemptions, Origin, ReportError, Scope, Tally, ViolationList};
 use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
-use crate::rules::{RuleId, Severity};
+use crate::rules::{RuleId, Severity, Violations};
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The evaluations of a set of objects under one policy.
@@ -41,6 +39,8 @@ pub struct Analysis<'p> {
     namespaces: BTreeMap<String, Tally>,
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
+    /// The findings in the workload that is being evaluated.
+    found: Violations,
     /// The templates of workloads. They count unless a pod of their workload is evaluated.
     templates: HashMap<WorkloadKey, WorkloadSum>,
     /// The controllers of evaluated pods, each with the workload above it as far as names tell.
@@ -97,6 +97,7 @@ impl<'p> Analysis<'p> {
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
             violations: ViolationList::default(),
+            found: Violations::new(keep),
             templates: HashMap::new(),
             controllers: HashMap::new(),
             managers: HashMap::new(),
@@ -304,12 +305,12 @@ impl<'p> Analysis<'p> {
             self.count_exempt(*exemption, rules, (workload, &key), types);
         }
         self.note_lacking(policy, workload, &key);
-        let mut evaluation = evaluate(policy, workload, self.now, self.keep);
+        self.found.clear();
+        let evaluation = evaluate_into(policy, workload, self.now, &mut self.found);
         self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
-        let violations = std::mem::take(&mut evaluation.violations);
         let owner = workload.owner();
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
-        self.violations.add(namespace, workload, manager, origin, &violations);
+        self.violations.add(namespace, workload, manager, origin, self.found.kept());
         let is_controlled = workload.metadata.controller().is_some();
         if !is_controlled && policy.evaluates_workloads() {
             let evaluation = evaluate_workload(policy, workload, self.now, self.keep);
@@ -344,7 +345,8 @@ impl<'p> Analysis<'p> {
         evaluation: &Evaluation,
     ) {
         let object = Owner { kind: workload.kind.name(), name: workload.name() };
-        self.violations.add_certain(namespace, object, origin, &evaluation.violations);
+        let violations = evaluation.violations.iter().map(Into::into);
+        self.violations.add_certain(namespace, object, origin, violations);
         if evaluation.tally != Tally::default() {
             self.count(namespace, &evaluation.tally);
             let found = evaluation.tally.if_found();
