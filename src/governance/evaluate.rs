@@ -41,6 +41,25 @@ pub(super) fn evaluate_into(
     })
 }
 
+/// Evaluates an object before it is stored: its pod or template, and the workload itself unless a controller has made
+/// it. Returns the violations with the values that are wrong.
+pub fn evaluate_for_admission(
+    policy: &EffectivePolicy,
+    workload: &Workload<'_>,
+    now: Timestamp,
+) -> Vec<Violation> {
+    let is_managed = workload.metadata.controller().is_some();
+    let evaluation = run(policy, Violations::with_values(), Tally::of_pods(1), |enabled, found| {
+        let check = match enabled.rule.check {
+            Check::Pod(check) | Check::Live(check) => check,
+            Check::Workload(check) if !is_managed => check,
+            _ => return,
+        };
+        check(&Context { workload, parameters: &enabled.parameters, now }, found);
+    });
+    evaluation.violations
+}
+
 /// Evaluates an object under the rules of the policy's own. Returns its violations, and the rules that can't tell, each
 /// with the reason.
 pub fn evaluate_custom(
@@ -63,6 +82,7 @@ pub fn evaluate_custom(
                 container: None,
                 path: "spec".to_owned(),
                 message: custom.message.clone(),
+                values: Vec::new(),
             }),
             Err(reason) => unknown.push((enabled.rule.id, reason.to_string())),
         }
@@ -77,7 +97,7 @@ pub fn evaluate_workload(
     now: Timestamp,
     keep: bool,
 ) -> Evaluation {
-    run(policy, keep, Tally::default(), |enabled, found| {
+    run(policy, Violations::new(keep), Tally::default(), |enabled, found| {
         if let Check::Workload(check) = enabled.rule.check {
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
         }
@@ -92,7 +112,7 @@ pub(super) fn evaluate_type(
     keep: bool,
     each: &mut dyn FnMut(usize, Severity, u64),
 ) -> Evaluation {
-    run(policy, keep, Tally::default(), |enabled, found| {
+    run(policy, Violations::new(keep), Tally::default(), |enabled, found| {
         if let Check::Type(check) = enabled.rule.check {
             if let Some(context) = TypeContext::of(types, metadata, &enabled.parameters) {
                 check(&context, found);
@@ -111,14 +131,13 @@ pub fn breaches(enabled: &EnabledRule) -> bool {
     enabled.half_points > 0 && is_bad
 }
 
-/// Runs the rules of a policy, and keeps the violations if they are asked for.
+/// Runs the rules of a policy, and returns the violations as far as `found` keeps them.
 fn run(
     policy: &EffectivePolicy,
-    keep: bool,
+    mut found: Violations,
     tally: Tally,
     check: impl FnMut(&EnabledRule, &mut Violations),
 ) -> Evaluation {
-    let mut found = Violations::new(keep);
     let evaluation = run_into(policy, &mut found, tally, check);
     Evaluation { violations: found.into_kept(), ..evaluation }
 }

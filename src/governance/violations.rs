@@ -505,6 +505,7 @@ mod tests {
                 container: Some("c".to_owned()),
                 path: (*path).to_owned(),
                 message: format!("{name} {path}"),
+                values: Vec::new(),
             })
             .collect();
         part.add(

@@ -34,6 +34,9 @@ pub struct Violation {
     pub path: String,
     /// The problem and its remedy.
     pub message: String,
+    /// The values that are wrong, such as a path or a capability. They are kept on request; a finding without one is
+    /// about the container or the object as it is.
+    pub values: Vec<String>,
 }
 
 /// One violation of one object, with borrowed texts.
@@ -55,7 +58,7 @@ pub struct ViolationRef<'v> {
 
 impl<'v> From<&'v Violation> for ViolationRef<'v> {
     fn from(violation: &'v Violation) -> Self {
-        let Violation { rule, severity, count, container, path, message } = violation;
+        let Violation { rule, severity, count, container, path, message, values: _ } = violation;
         Self {
             rule: *rule,
             severity: *severity,
@@ -67,14 +70,6 @@ impl<'v> From<&'v Violation> for ViolationRef<'v> {
     }
 }
 
-impl From<ViolationRef<'_>> for Violation {
-    fn from(violation: ViolationRef<'_>) -> Self {
-        let ViolationRef { rule, severity, count, container, path, message } = violation;
-        let container = container.map(str::to_owned);
-        Self { rule, severity, count, container, path: path.to_owned(), message: message.to_owned() }
-    }
-}
-
 /// Collects the findings of all rules in one object.
 ///
 /// Counts are always kept. The violations themselves are kept on request, because their texts are most of the cost of an
@@ -82,9 +77,12 @@ impl From<ViolationRef<'_>> for Violation {
 #[derive(Debug, Default)]
 pub struct Violations {
     keep: bool,
+    keep_values: bool,
     kept: Vec<Kept>,
     /// The texts of the violations, one behind the other, so that most of them need no memory of their own.
     text: String,
+    /// The values of the next finding.
+    values: Vec<String>,
     current: Option<(RuleId, Severity)>,
     count: u64,
     worst: Option<Severity>,
@@ -104,6 +102,7 @@ struct Kept {
     message: usize,
     /// The end of the message.
     end: usize,
+    values: Vec<String>,
 }
 
 impl Violations {
@@ -117,6 +116,11 @@ impl Violations {
         self.kept.clear();
         self.text.clear();
         self.recheck_at = None;
+    }
+
+    /// Starts a collection that keeps the violations, each with the values that are wrong.
+    pub fn with_values() -> Self {
+        Self { keep: true, keep_values: true, ..Self::default() }
     }
 
     /// Starts the findings of a rule with a count of zero.
@@ -145,8 +149,18 @@ impl Violations {
             let message = text.len();
             let _ = text.write_fmt(finding.message);
             let (container, end) = (finding.container.map(|_| start), text.len());
-            self.kept.push(Kept { rule, severity, count: finding.count, container, path, message, end });
+            let (count, values) = (finding.count, std::mem::take(&mut self.values));
+            self.kept.push(Kept { rule, severity, count, container, path, message, end, values });
         }
+    }
+
+    /// Notes a value that is wrong, for the next finding: one that a later version of the object must not add. It names
+    /// no place in a list, because that may change.
+    pub fn about(&mut self, value: impl fmt::Display) -> &mut Self {
+        if self.keep_values {
+            self.values.push(value.to_string());
+        }
+        self
     }
 
     /// Adds a finding about a field of a container.
@@ -201,7 +215,14 @@ impl Violations {
     }
 
     /// The violations that were kept.
-    pub fn into_kept(self) -> Vec<Violation> {
-        self.kept().map(Violation::from).collect()
+    pub fn into_kept(mut self) -> Vec<Violation> {
+        let values = self.kept.iter_mut().map(|kept| std::mem::take(&mut kept.values));
+        let values: Vec<_> = values.collect();
+        let kept = self.kept().zip(values).map(|(violation, values)| {
+            let ViolationRef { rule, severity, count, container, path, message } = violation;
+            let (container, path) = (container.map(str::to_owned), path.to_owned());
+            Violation { rule, severity, count, container, path, message: message.to_owned(), values }
+        });
+        kept.collect()
     }
 }
