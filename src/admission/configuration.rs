@@ -82,6 +82,13 @@ pub enum ConfigurationError {
     NothingToSuspend,
 }
 
+impl ConfigurationError {
+    /// Returns true if the webhook has not started yet, or has too few ready replicas.
+    pub fn is_unready(&self) -> bool {
+        matches!(self, Self::NoAuthority { .. } | Self::NotReady { .. } | Self::Handshake(_))
+    }
+}
+
 fn failed(action: &'static str) -> impl FnOnce(CallError) -> ConfigurationError {
     move |source| ConfigurationError::Call { action, source }
 }

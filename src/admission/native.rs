@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -11,18 +12,19 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::api::ApiResource;
 use kube::core::PartialObjectMeta;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::native_installation::is_in_effect;
+use super::native_installation::follow_installation;
 use crate::cluster::{self, CallError, Cluster, RawObject, Sink, WatchRequest};
 use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies::Policies;
 use crate::policy::AdmissionVerdict;
 
-/// The interval of the looks at the admission policies.
-const LOOK: Duration = Duration::from_secs(5);
+/// The time that the API server gets to put new admission policies into effect. It compiles them within two seconds.
+const SETTLING: Duration = Duration::from_secs(5);
 
 /// The Namespaces with a verdict of native admission or with exemptions. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -63,16 +65,29 @@ impl NativeNamespaces {
         cluster::follow(cluster, request, VerdictSink::new(self.clone(), policies), ready).await;
     }
 
-    /// Looks at the admission policies again and again; never returns. Until they are found as this version installs
-    /// them, the webhook evaluates everything itself, also if they may not be read.
+    /// Follows the admission policies; never returns. Until the API server has had them for a while as this version
+    /// installs them, the webhook evaluates everything itself, also if they may not be read.
     pub async fn watch_installation(&self, cluster: &Cluster, settings: &AdmissionSettings) -> Infallible {
+        let (sender, mut installed) = watch::channel(false);
+        tokio::select! {
+            never = follow_installation(cluster, settings, &sender) => never,
+            never = self.settle(&mut installed) => never,
+        }
+    }
+
+    async fn settle(&self, installed: &mut watch::Receiver<bool>) -> Infallible {
         loop {
-            let evaluates = is_in_effect(cluster, settings).await;
-            if let Err(error) = &evaluates {
-                warn!(%error, "failed to read the admission policies, so the webhook evaluates every rule; will retry");
+            let is_installed = *installed.borrow_and_update();
+            if !is_installed {
+                self.set_in_effect(false);
+            } else if timeout(SETTLING, installed.changed()).await.is_err() {
+                self.set_in_effect(true);
+            } else {
+                continue;
             }
-            self.set_in_effect(evaluates.unwrap_or(false));
-            sleep(LOOK).await;
+            if installed.changed().await.is_err() {
+                pending::<()>().await;
+            }
         }
     }
 
@@ -233,6 +248,31 @@ mod tests {
         assert!(namespaces.verdict("shop").is_some());
         namespaces.set_in_effect(false);
         assert_eq!(namespaces.verdict("shop"), None, "the admission policies are gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rules_are_left_to_admission_policies_only_after_the_api_server_had_time_for_them() {
+        let namespaces = NativeNamespaces::default();
+        let (sender, mut installed) = watch::channel(false);
+        let is_in_effect = || namespaces.in_effect.load(Ordering::Relaxed);
+        let test = async {
+            sender.send_replace(true);
+            tokio::time::sleep(SETTLING / 2).await;
+            assert!(!is_in_effect());
+            sender.send_replace(false);
+            sender.send_replace(true);
+            tokio::time::sleep(SETTLING - Duration::from_millis(1)).await;
+            assert!(!is_in_effect(), "they were changed meanwhile");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            assert!(is_in_effect());
+            sender.send_replace(false);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(!is_in_effect());
+        };
+        tokio::select! {
+            () = test => {}
+            never = namespaces.settle(&mut installed) => match never {},
+        }
     }
 
     #[test]

@@ -57,4 +57,4 @@ pub(crate) use store::shrink;
 pub use store::{ListMark, Store};
 pub use table::{Table, TableRow, table};
 pub use version::ServerVersion;
-pub use watch::{Changes, Event, RawObject, WatchFailure, WatchRequest, watch};
+pub use watch::{Changes, Event, RawObject, WatchFailure, WatchRequest, WatchSelector, watch};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::api::{Api, DynamicObject, ListParams};
 use tokio::time::sleep;
 
-use super::{CallError, Cluster, WatchRequest};
+use super::{CallError, Cluster, WatchRequest, WatchSelector};
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -18,7 +18,8 @@ pub async fn wait_until_permitted(
     request: &WatchRequest,
     mut refused: impl FnMut(&CallError),
 ) {
-    let one = ListParams::default().limit(1);
+    let (labels, fields) = request.selector.as_ref().map_or((None, None), WatchSelector::selectors);
+    let one = ListParams { label_selector: labels, field_selector: fields, ..ListParams::default().limit(1) };
     let list = async |client| {
         let objects: Api<DynamicObject> = match &request.namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &request.resource),

@@ -44,17 +44,40 @@ pub struct WatchRequest {
     pub resource: ApiResource,
     /// The namespace; all if `None`.
     pub namespace: Option<String>,
-    /// A label selector, as the API server reads it.
-    pub selector: Option<String>,
+    /// The choice of objects; all if `None`.
+    pub selector: Option<WatchSelector>,
     /// True to receive only the objects' metadata, as a `PartialObjectMetadata`.
     pub metadata_only: bool,
 }
 
+/// The choice of objects to watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WatchSelector {
+    /// A label selector, as the API server reads it.
+    Labels(String),
+    /// The name of one object. RBAC may grant a watch of it alone.
+    Name(String),
+}
+
+impl WatchSelector {
+    /// Returns the label selector and the field selector.
+    pub(super) fn selectors(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Labels(labels) => (Some(labels.clone()), None),
+            Self::Name(name) => (None, Some(format!("metadata.name={name}"))),
+        }
+    }
+}
+
 impl fmt::Display for WatchRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.resource.plural)?;
+        if let Some(WatchSelector::Name(name)) = &self.selector {
+            return write!(f, " {name:?}");
+        }
         match &self.namespace {
-            Some(namespace) => write!(f, "{} in namespace {namespace:?}", self.resource.plural),
-            None => write!(f, "{} in all namespaces", self.resource.plural),
+            Some(namespace) => write!(f, " in namespace {namespace:?}"),
+            None => write!(f, " in all namespaces"),
         }
     }
 }
@@ -234,7 +257,9 @@ where
             None => Api::all_with(client, &resource),
         };
         let timeout = cluster.watch_seconds;
-        let config = watcher::Config { label_selector: selector, timeout, ..watcher::Config::default() };
+        let (label_selector, field_selector) = selector.map_or((None, None), |selector| selector.selectors());
+        let config =
+            watcher::Config { label_selector, field_selector, timeout, ..watcher::Config::default() };
         Self {
             api,
             config: config.page_size(PAGE),

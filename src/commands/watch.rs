@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use super::ExitStatus;
 use super::args::ScopeArgs;
 use super::service::{Live, ServiceArgs};
-use crate::cluster::{Events, WatchRequest};
+use crate::cluster::{Events, WatchRequest, WatchSelector};
 use crate::governance::Scope;
 use crate::manifests::WATCH_LEASE;
 use crate::observer::{self, Observer, ObserverMetrics, ScoreCollector};
@@ -47,7 +47,7 @@ impl Args {
         let request = |namespace| WatchRequest {
             resource: ApiResource::erase::<Pod>(&()),
             namespace,
-            selector: self.scope.selector(),
+            selector: self.scope.selector().map(WatchSelector::Labels),
             metadata_only: false,
         };
         if scope.namespaces.is_empty() {

@@ -5,6 +5,7 @@ mod cert_generate;
 mod certificates;
 mod doctor;
 mod install_config;
+mod registration;
 mod serve;
 mod uninstall;
 

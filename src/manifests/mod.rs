@@ -13,6 +13,7 @@ mod native;
 pub mod observability;
 mod permissions;
 mod registration;
+mod registration_rules;
 mod rule_permissions;
 mod self_fence;
 mod uninstall_permissions;
@@ -35,6 +36,7 @@ pub use permissions::{
     REPORT_CRD, RESOURCES, WATCH_LEASE, WEBHOOK_LEASE,
 };
 pub use registration::{Registration, WebhookCall, resume, suspend, suspended_until};
+pub use registration_rules::{own_registration_rules, registration_rules};
 pub use rule_permissions::RulePermissions;
 pub use self_fence::{SELF_FENCE, self_fence};
 pub use uninstall_permissions::uninstall_permissions;

@@ -426,10 +426,10 @@ const WEBHOOK: &[Permission] = &[
          native admission holds",
     )
     .optional(),
-    need(ADMISSION, "validatingadmissionpolicies", GET, Cluster, NOT_LEFT)
+    need(ADMISSION, "validatingadmissionpolicies", FOLLOW, Cluster, NOT_LEFT)
         .named(&[DENY_POLICY, WARN_POLICY])
         .optional(),
-    need(ADMISSION, "validatingadmissionpolicybindings", GET, Cluster, NOT_LEFT)
+    need(ADMISSION, "validatingadmissionpolicybindings", FOLLOW, Cluster, NOT_LEFT)
         .named(&[DENY_POLICY, WARN_POLICY])
         .optional(),
     need("", "secrets", KEEP, OwnNamespace, "no certificate of its own: it only runs with --tls-cert")

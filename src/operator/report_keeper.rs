@@ -12,7 +12,7 @@ use super::audit::POLICY_UID;
 use super::known_reports::{MANAGER, NextWrite, SeenReport};
 use super::open_report::{Draft, FirstFound, identity};
 use super::{EvaluationOutcome, Operator, ReconcileError};
-use crate::cluster::{ListMark, RawObject, Sink, WatchFailure, WatchRequest};
+use crate::cluster::{ListMark, RawObject, Sink, WatchFailure, WatchRequest, WatchSelector};
 use crate::policies::StatusError;
 use crate::policy::{ClusterDevOpsPolicy, CompiledPolicy};
 
@@ -93,7 +93,7 @@ pub(super) fn request(within: Option<String>) -> WatchRequest {
     WatchRequest {
         resource: ApiResource::from_gvk(&GroupVersionKind::gvk("openreports.io", "v1alpha1", "Report")),
         namespace: within,
-        selector: Some(POLICY_UID.to_owned()),
+        selector: Some(WatchSelector::Labels(POLICY_UID.to_owned())),
         metadata_only: true,
     }
 }

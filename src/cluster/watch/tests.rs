@@ -97,7 +97,11 @@ async fn pages_follow_one_another_and_the_watch_follows_the_last() {
         path if path.contains("continue=a%2Bb%2F%3D%26") => page(&[pod("c", "3")], "9", ""),
         _ => page(&[pod("a", "1"), pod("b", "2")], "9", "a+b/=&"),
     });
-    let request = WatchRequest { namespace: Some("shop".into()), selector: Some("app=web".into()), ..pods() };
+    let request = WatchRequest {
+        namespace: Some("shop".into()),
+        selector: Some(WatchSelector::Labels("app=web".into())),
+        ..pods()
+    };
     let words = take(&mut watch(&cluster, request), 6).await;
     assert_eq!(words, ["init", "list a", "list b", "list c", "done", "apply d"]);
     let calls = log.calls();
@@ -112,6 +116,19 @@ async fn pages_follow_one_another_and_the_watch_follows_the_last() {
         calls[2].path.contains("resourceVersion=9") && calls[2].path.contains("allowWatchBookmarks=true")
     );
     assert_eq!(calls[0].at, calls[2].at, "the first watch waits for nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_one_object_names_it() {
+    let (cluster, log) = cluster(|path, _| match path {
+        path if is_watch(path) => Answer::Lines(Vec::new(), End::Quiet),
+        _ => page(&[pod("a", "1")], "9", ""),
+    });
+    let request = WatchRequest { selector: Some(WatchSelector::Name("a".into())), ..pods() };
+    assert_eq!(request.to_string(), "pods \"a\"");
+    assert_eq!(take(&mut watch(&cluster, request), 3).await, ["init", "list a", "done"]);
+    let calls = log.calls();
+    assert!(calls.iter().all(|call| call.path.contains("fieldSelector=metadata.name%3Da")));
 }
 
 #[tokio::test(start_paused = true)]

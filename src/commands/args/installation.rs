@@ -50,6 +50,11 @@ pub(in crate::commands) struct InstallationArgs {
     #[arg(long)]
     no_self_fence: bool,
 
+    /// With mode webhook: leave out the configurations by which the API server calls it; `webhook install-config` writes
+    /// them once it is ready
+    #[arg(long)]
+    no_registration: bool,
+
     /// With mode webhook: refuse objects while no replica of it answers
     #[arg(long)]
     fail_closed: bool,
@@ -92,6 +97,7 @@ impl InstallationArgs {
             system_namespaces,
             crds: !self.no_crds,
             self_fence: !self.no_self_fence,
+            registers: !self.no_registration,
             fail_closed: self.fail_closed,
             network_policies: self.network_policies,
         })

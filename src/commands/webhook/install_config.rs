@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::value_parser;
+use jiff::SignedDuration;
 
+use super::registration::{RISK, until_ready};
 use crate::admission::configuration::{self, ConfigurationError, authorities};
-use crate::cluster;
+use crate::cluster::{self, Cluster};
 use crate::commands::ExitStatus;
-use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
+use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, duration, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
 use crate::manifests::{
     WEBHOOK_SERVICE, WEBHOOK_SERVICE_PORT, WebhookAddress, WebhookChoices, manifest,
@@ -54,6 +56,10 @@ pub(super) struct Args {
     #[arg(long)]
     fail_closed: bool,
 
+    /// Wait until the webhook is ready, for this long at most, such as 4m
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "dry_run")]
+    wait: Option<SignedDuration>,
+
     /// Only print the configuration
     #[arg(long)]
     dry_run: bool,
@@ -65,17 +71,17 @@ pub(super) struct Args {
     connect: ConnectArgs,
 }
 
-/// The risk of --fail-closed.
-const RISK: &str = "while no replica answers, no pod or workload can be created or changed outside of system namespaces: \
-                    `kube-devops webhook break-glass` lifts that, and `kube-devops webhook uninstall` ends it";
-
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
+    until_ready(args.wait.unwrap_or_default(), async || register(args, &cluster).await).await
+}
+
+async fn register(args: &Args, cluster: &Cluster) -> anyhow::Result<ExitStatus> {
     let ca_bundle = match &args.ca_file {
         Some(file) => {
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
         }
-        None => authorities(&cluster, &args.namespace)
+        None => authorities(cluster, &args.namespace)
             .await
             .context("cannot read the Secret of the webhook")?
             .ok_or_else(|| ConfigurationError::NoAuthority { namespace: args.namespace.clone() })?
@@ -101,7 +107,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         to_stdout(|out| ManifestFormat::Yaml.write(&objects, out.exact()))?;
         return Ok(ExitStatus::Clean);
     }
-    for (object, is_changed) in configuration::install(&cluster, &choices).await? {
+    for (object, is_changed) in configuration::install(cluster, &choices).await? {
         let outcome = if is_changed { "installed" } else { "unchanged" };
         to_stdout(|out| writeln!(out, "{object} {outcome}"))?;
     }

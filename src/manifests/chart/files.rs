@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::template::{
-    END_IF, FAILURE_POLICY, IF_ENABLED, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template,
-};
-use crate::manifests::installation::{APP, Component, Installation, added_rules, all, rules};
+use super::template::{END_IF, IF_ENABLED, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template};
+use crate::manifests::installation::{APP, Installation, added_rules, all, rules};
 use crate::manifests::observability::{DASHBOARDS, prometheus_rule};
 use crate::manifests::{
     Mode, PermissionScope, RulePermissions, SELF_FENCE, crds, evaluates_natively, manifest,
-    uninstall_permissions,
+    own_registration_rules, registration_rules, uninstall_permissions,
 };
 
 /// The kind of the conflict policy, which is newer than [`KUBE_VERSION`], as Helm names it.
@@ -104,6 +102,9 @@ fn role_rules() -> Result<String, ChartError> {
         let permissions = uninstall_permissions().iter().filter(|permission| permission.scope == scope);
         text += &define(&format!("{APP}.rules.uninstall{suffix}"), &json!(rules(permissions)))?;
     }
+    for (suffix, rules) in [("", registration_rules()), ("-own", own_registration_rules())] {
+        text += &define(&format!("{APP}.rules.register{suffix}"), &json!(rules))?;
+    }
     Ok(text)
 }
 
@@ -122,7 +123,7 @@ fn alerts() -> Result<String, ChartError> {
     Ok(define(&format!("{APP}.alerts"), &groups)?)
 }
 
-/// Returns the admission policies and the configurations of the webhook, each under the values that ask for it.
+/// Returns the admission policies, each under the values that ask for it. A Job registers the webhook once it is ready.
 fn admission() -> Result<String, ChartError> {
     let installation = Installation {
         namespace: NAMESPACE.to_owned(),
@@ -131,30 +132,22 @@ fn admission() -> Result<String, ChartError> {
         ..Installation::default()
     };
     let mut texts = Vec::new();
-    for mut object in all(&installation)? {
+    for object in all(&installation)? {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let (condition, component) = match object["kind"].as_str().unwrap_or_default() {
-            "ValidatingWebhookConfiguration" => {
-                object["webhooks"][0]["failurePolicy"] = FAILURE_POLICY.into();
-                (".Values.webhook.enabled", Component::Webhook.command())
-            }
-            "MutatingWebhookConfiguration" => (".Values.webhook.enabled", Component::Webhook.command()),
-            "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => (
-                &*format!(
-                    "and .Values.reconcile.enabled (.Capabilities.APIVersions.Has {CONFLICT_POLICY_KIND})"
-                ),
-                "",
+        let condition = match object["kind"].as_str().unwrap_or_default() {
+            "MutatingAdmissionPolicy" | "MutatingAdmissionPolicyBinding" => &*format!(
+                "and .Values.reconcile.enabled (.Capabilities.APIVersions.Has {CONFLICT_POLICY_KIND})"
             ),
             kind if kind.starts_with("ValidatingAdmissionPolicy") && name == SELF_FENCE => {
-                ("and .Values.reconcile.enabled .Values.selfFence.enabled", "")
+                "and .Values.reconcile.enabled .Values.selfFence.enabled"
             }
             kind if kind.starts_with("ValidatingAdmissionPolicy") && evaluates_natively(&object) => {
-                ("and .Values.reconcile.enabled (include \"kube-devops.native\" .)", "")
+                "and .Values.reconcile.enabled (include \"kube-devops.native\" .)"
             }
-            kind if kind.starts_with("ValidatingAdmissionPolicy") => (".Values.reconcile.enabled", ""),
+            kind if kind.starts_with("ValidatingAdmissionPolicy") => ".Values.reconcile.enabled",
             _ => continue,
         };
-        let object = template(&object, Some(&format!("\"{component}\"")))?;
+        let object = template(&object, Some("\"\""))?;
         texts.push(format!("{{{{- if {condition} }}}}\n---\n{object}{{{{- end }}}}\n"));
     }
     Ok(texts.concat())

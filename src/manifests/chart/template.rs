@@ -13,8 +13,6 @@ pub(super) const NAMESPACE: &str = "placeholder-namespace";
 pub(super) const SYSTEM_NAMESPACE: &str = "placeholder-system-namespace";
 /// Stands for the place of the runbooks.
 pub(super) const RUNBOOKS: &str = "placeholder-runbooks";
-/// Stands for the failure policy of the webhook.
-pub(super) const FAILURE_POLICY: &str = "placeholder-failure-policy";
 
 /// Starts items of a list that are there where a component is enabled, whose name follows.
 pub(super) const IF_ENABLED: &str = "placeholder-if-";
@@ -73,11 +71,6 @@ fn filled(yaml: &str) -> String {
         };
         let line = if whole(NAMESPACE) {
             line.replace(NAMESPACE, "{{ .Release.Namespace | quote }}")
-        } else if item == format!("name: {}", Component::Webhook.name()) && indent.len() > 2 {
-            line.replace(
-                Component::Webhook.name(),
-                &format!("{{{{ include \"{APP}.fullname\" . }}}}-webhook"),
-            )
         } else {
             line.replace(
                 &account,
@@ -90,8 +83,7 @@ fn filled(yaml: &str) -> String {
                 format!("{{{{ range .Values.systemNamespaces }}}}, {quote}{{{{ . }}}}{quote}{{{{ end }}}}");
             line.replace(&format!(", {quote}{SYSTEM_NAMESPACE}{quote}"), &repeated)
         });
-        let line = line.replace(RUNBOOKS, "{{ .Values.monitoring.prometheusRule.runbooks }}");
-        lines.push(line.replace(FAILURE_POLICY, "{{ .Values.webhook.failurePolicy }}"));
+        lines.push(line.replace(RUNBOOKS, "{{ .Values.monitoring.prometheusRule.runbooks }}"));
     }
     lines.join("\n") + "\n"
 }

@@ -44,7 +44,7 @@ pub fn all(installation: &Installation) -> serde_json::Result<Vec<Value>> {
         objects.extend(policies.into_iter().filter(|object| is_native || !evaluates_natively(object)));
     }
     objects.extend(deployments(installation));
-    if installation.components().contains(&Component::Webhook) {
+    if installation.registers && installation.components().contains(&Component::Webhook) {
         objects.extend(registrations(installation)?);
     }
     for object in &mut objects {

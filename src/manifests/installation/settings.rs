@@ -39,6 +39,9 @@ pub struct Installation {
     pub crds: bool,
     /// True if the fence around the operator's account is part of it.
     pub self_fence: bool,
+    /// True if the configurations by which the API server calls the webhook are part of it. `webhook install-config`
+    /// writes them otherwise.
+    pub registers: bool,
     /// True to refuse objects while the webhook does not answer.
     pub fail_closed: bool,
     /// True if `NetworkPolicies` are part of it.
@@ -58,6 +61,7 @@ impl Default for Installation {
             system_namespaces: Vec::new(),
             crds: true,
             self_fence: true,
+            registers: true,
             fail_closed: false,
             network_policies: false,
         }

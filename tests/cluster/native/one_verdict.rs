@@ -2,6 +2,8 @@
 //! referee.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
 
 use fastrand::Rng;
 use http::Request;
@@ -68,6 +70,11 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
             exempt(&rng, &mut new);
             let defaulted = send(&client, "PUT", &namespace, kind, "/web?dryRun=All", &new).await.object;
             pairs.push((kind, Some(old), new, defaulted));
+        }
+        if seed == 0 {
+            for (kind, _, _, created) in pairs.iter().filter(|(_, old, ..)| old.is_none()) {
+                analyze_agrees(&policies[..1], kind, created);
+            }
         }
         put_verdict(&client, &namespace, &policies).await;
         for (kind, old, new, defaulted) in pairs {
@@ -546,6 +553,29 @@ fn updated(rng: &mut Rng, kind: &str, before: &Value) -> Value {
         }
     }
     after
+}
+
+/// Compares `analyze -f` with the engine, on an object that exempts itself from nothing.
+fn analyze_agrees(policies: &[CompiledPolicy], kind: &str, created: &Value) {
+    let mut object = created.clone();
+    if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
+        annotations.remove(EXEMPT);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (policy, file) = (directory.path().join("policy.json"), directory.path().join("object.json"));
+    fs::write(&policy, serde_json::to_vec(&*policies[0].policy).unwrap()).unwrap();
+    fs::write(&file, object.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kube-devops"));
+    let command = command.args(["analyze", "-o", "json", "-f"]).arg(&file).arg("--policy").arg(&policy);
+    let output = command.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let violations = report["violations"].as_array().unwrap().iter();
+    let reported: BTreeSet<_> =
+        violations.map(|violation| (text(&violation["rule"]), text(&violation["container"]))).collect();
+    let (denied, warned) = by_engine(policies, kind, None, &object);
+    assert_eq!(reported, denied.union(&warned).cloned().collect(), "{object}");
 }
 
 /// Evaluates by the engine of `analyze`.

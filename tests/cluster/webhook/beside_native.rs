@@ -18,6 +18,7 @@ const BY_NATIVE: &str = "ValidatingAdmissionPolicy 'kube-devops-warn'";
 #[ignore = "needs a control plane: make test"]
 async fn rules_are_left_to_native_admission_only_while_it_evaluates_them() {
     let fixture = WebhookFixture::new().await;
+    let start = fixture.plane.mark();
     let _webhook = fixture.replica(&[]);
     fixture.install_by_service().await;
     let home = ["-n", &fixture.home];
@@ -67,4 +68,16 @@ async fn rules_are_left_to_native_admission_only_while_it_evaluates_them() {
     assert!(compiled.stdout.contains(&line("changed")), "{}", compiled.stdout);
     let compiled = compile();
     assert!(compiled.stdout.contains(&line("unchanged")), "{}", compiled.stdout);
+
+    // The webhook watches the policies, and does not ask for them again and again.
+    let account = format!("system:serviceaccount:{}:", fixture.home);
+    let by_webhook = |verb: &str| {
+        let events = fixture.plane.requests_since(start).into_iter();
+        let of_policies = events.filter(|event| {
+            event.user.starts_with(&account) && event.resource.starts_with("validatingadmissionpolic")
+        });
+        of_policies.filter(|event| event.verb == verb).count()
+    };
+    assert_eq!(by_webhook("get"), 0);
+    assert!(by_webhook("watch") >= 4);
 }

@@ -1,12 +1,15 @@
 //! The configuration is repaired, suspended and removed, and what is left behind bricks nothing.
 
 use super::fixture::WebhookFixture;
+use crate::analyze::on;
 use crate::eventually::eventually;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt as _};
+use kube_devops::policy::{ADMISSION_DENY, ADMISSION_LABEL, DENY_ANNOTATION};
+use serde_json::json;
 
 const CONFIGURATION: &str = "kube-devops-webhook";
 
@@ -68,20 +71,30 @@ async fn a_break_glass_holds_at_once_and_ends_by_itself() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_webhook_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cleaned_up() {
+async fn all_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cleaned_up() {
     let fixture = WebhookFixture::new().await;
     let webhook = fixture.replica(&[]);
     fixture.install_by_service().await;
-    webhook.kill();
+    let ours = |arguments: &[&str]| on(fixture.plane.kubeconfig(), arguments);
+    assert_eq!(ours(&["policy", "compile", "-n", &fixture.home, "--apply"]).code, 0);
     let namespaces: Api<Namespace> = Api::all(fixture.client.clone());
+    let verdict = json!({ "metadata": {
+        "labels": { ADMISSION_LABEL: ADMISSION_DENY },
+        "annotations": { DENY_ANNOTATION: "latest-tag;baseline" },
+    } });
+    namespaces.patch(&fixture.shop, &PatchParams::default(), &Patch::Merge(verdict)).await.unwrap();
+    webhook.kill();
     namespaces.delete(&fixture.home, &DeleteParams::default()).await.unwrap();
     eventually("the end of the namespace", async || {
         namespaces.get_opt(&fixture.home).await.unwrap().is_none().then_some(())
     })
     .await;
-    for image in ["nginx", "nginx:1.27"] {
-        fixture.create("Deployment", image).await.expect("nothing is bricked");
-    }
+    fixture.create("Deployment", "nginx:1.27").await.expect("nothing is bricked");
+    eventually("a denial by what is left of native admission", async || {
+        let denied = fixture.create("Deployment", "nginx").await.err()?.to_string();
+        denied.contains("'kube-devops-deny' denied request").then_some(())
+    })
+    .await;
     let (code, stdout, _) = fixture.webhook(&["doctor"]);
     assert_eq!(code, 1);
     assert!(
@@ -99,6 +112,17 @@ async fn a_webhook_that_a_deleted_namespace_left_behind_bricks_nothing_and_is_cl
         "{stderr}"
     );
     assert!(configurations(&fixture).get_opt(CONFIGURATION).await.unwrap().is_none());
+    let removed = ours(&["uninstall", "-n", &fixture.home]);
+    assert_eq!(removed.code, 0, "{}", removed.stderr);
+    for name in ["kube-devops-deny", "kube-devops-warn", "kube-devops-namespace-fence"] {
+        assert!(removed.stdout.contains(name), "{name}: {}", removed.stdout);
+    }
+    eventually("an object that nothing denies", async || fixture.create("Deployment", "nginx").await.ok())
+        .await;
+    let shop = namespaces.get(&fixture.shop).await.unwrap();
+    assert!(
+        !shop.labels().contains_key(ADMISSION_LABEL) && !shop.annotations().contains_key(DENY_ANNOTATION)
+    );
     let (code, stdout, _) = fixture.webhook(&["doctor"]);
     assert_eq!((code, &*stdout), (0, "no problem found\n"));
 }

@@ -3,7 +3,7 @@
 
 use super::fixture::WebhookFixture;
 use crate::control_plane::free_port;
-use crate::eventually::within;
+use crate::eventually::{eventually, within};
 use crate::process::Process;
 use crate::soak::rounds;
 use futures::future::join_all;
@@ -11,6 +11,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -76,13 +77,17 @@ async fn rotations_fail_no_admission() {
 }
 
 /// Forwards connections to one of the replicas in turn, as a Service does.
-struct Balancer(Arc<Mutex<Vec<u16>>>);
+struct Balancer {
+    ports: Arc<Mutex<Vec<u16>>>,
+    /// The number of connections to each port.
+    connections: Arc<Mutex<BTreeMap<u16, usize>>>,
+}
 
 impl Balancer {
     async fn start(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        let ports = Arc::new(Mutex::new(Vec::<u16>::new()));
-        let shared = Arc::clone(&ports);
+        let balancer = Self { ports: Arc::default(), connections: Arc::default() };
+        let (shared, connections) = (Arc::clone(&balancer.ports), Arc::clone(&balancer.connections));
         tokio::spawn(async move {
             let mut turn = 0;
             while let Ok((mut inbound, _)) = listener.accept().await {
@@ -91,6 +96,7 @@ impl Balancer {
                     turn += 1;
                     ports[turn % ports.len()]
                 };
+                *connections.lock().unwrap().entry(port).or_default() += 1;
                 tokio::spawn(async move {
                     let address = SocketAddr::from(([127, 0, 0, 1], port));
                     if let Ok(mut outbound) = TcpStream::connect(address).await {
@@ -99,15 +105,20 @@ impl Balancer {
                 });
             }
         });
-        Self(ports)
+        balancer
+    }
+
+    /// Returns the number of connections to a port so far.
+    fn connections(&self, port: u16) -> usize {
+        self.connections.lock().unwrap().get(&port).copied().unwrap_or_default()
     }
 
     fn add(&self, port: u16) {
-        self.0.lock().unwrap().push(port);
+        self.ports.lock().unwrap().push(port);
     }
 
     fn remove(&self, port: u16) {
-        self.0.lock().unwrap().retain(|known| *known != port);
+        self.ports.lock().unwrap().retain(|known| *known != port);
     }
 }
 
@@ -133,10 +144,16 @@ async fn rolling_restarts_fail_no_admission() {
     });
     for number in 2..2 + 2 * restarts {
         replicas.push(start(number));
-        let (port, old) = replicas.remove(0);
+        let (port, mut old) = replicas.remove(0);
+        // The Service learns of the end of a pod after the pod itself, so connections still reach it.
+        old.signal("-TERM");
+        let before = balancer.connections(port);
+        eventually("a connection to a replica that ends", async || {
+            (balancer.connections(port) > before).then_some(())
+        })
+        .await;
         balancer.remove(port);
-        let (code, ..) = old.terminate();
-        assert_eq!(code, Some(0));
+        assert_eq!(old.end(Duration::from_mins(1)).code(), Some(0));
     }
     done.store(true, Ordering::Relaxed);
     let count = load.await.unwrap();

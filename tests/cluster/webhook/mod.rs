@@ -5,6 +5,7 @@ mod fixture;
 mod life;
 mod load;
 mod mutate;
+mod registration;
 mod verdicts;
 
 pub(crate) use fixture::WebhookFixture;

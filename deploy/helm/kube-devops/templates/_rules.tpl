@@ -501,7 +501,8 @@
   - validatingadmissionpolicies
   - validatingadmissionpolicybindings
   verbs:
-  - get
+  - list
+  - watch
 - apiGroups:
   - admissionregistration.k8s.io
   resourceNames:
@@ -1234,4 +1235,43 @@
   verbs:
   - list
   - delete
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.register" -}}
+- apiGroups:
+  - admissionregistration.k8s.io
+  resourceNames:
+  - kube-devops-webhook
+  resources:
+  - mutatingwebhookconfigurations
+  - validatingwebhookconfigurations
+  verbs:
+  - get
+  - create
+  - patch
+  - delete
+{{- end }}
+{{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
+{{- define "kube-devops.rules.register-own" -}}
+- apiGroups:
+  - ''
+  resourceNames:
+  - kube-devops-webhook-tls
+  resources:
+  - secrets
+  verbs:
+  - get
+  - delete
+- apiGroups:
+  - ''
+  resources:
+  - services
+  verbs:
+  - get
+- apiGroups:
+  - discovery.k8s.io
+  resources:
+  - endpointslices
+  verbs:
+  - list
 {{- end }}
