@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use kube::api::{Api, DeleteParams, ListParams};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, ResourceExt};
 use kube_devops::policy::DevOpsPolicy;
 
 use crate::analyze::on;

@@ -3,7 +3,7 @@
 use super::super::super::call::CallError;
 use super::server::{Server, settings};
 use super::tls::version;
-use super::{Cluster, Overrides, SharedPlugins, attempt_sharing};
+use super::{Cluster, Overrides, SharedPlugins, attempt, attempt_sharing};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
