@@ -6,3 +6,4 @@ mod kept;
 mod limits;
 mod objects;
 mod one_verdict;
+mod updates;
