@@ -1,17 +1,17 @@
 //! `kube-devops policy import`: applies the policies of files to a cluster.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::bail;
 
+use super::import_lines::print;
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs, label_value};
 use crate::policies::{Import, ImportError, ImportStep, import};
 use crate::policy::PolicyDocument;
-use crate::terminal::{self, to_stdout};
+use crate::terminal;
 
 /// Apply the policies of files by server-side apply: cluster policies first, then by namespace and name.
 ///
@@ -109,21 +109,4 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         failed.join(", ")
     ))?;
     Ok(ExitStatus::Failed)
-}
-
-fn print(step: &ImportStep, is_dry_run: bool) -> std::io::Result<()> {
-    let dry_run = if is_dry_run { " (dry run)" } else { "" };
-    match step {
-        ImportStep::Applied(policy, applied) => {
-            to_stdout(|out| writeln!(out, "policy {policy} {applied}{dry_run}"))
-        }
-        ImportStep::Pruned(policy) => to_stdout(|out| writeln!(out, "policy {policy} pruned{dry_run}")),
-        ImportStep::Failed(policy, error) => {
-            terminal::error(format_args!("cannot import policy {policy}: {error}"))
-        }
-        ImportStep::OtherSet(policy, set) => terminal::error(format_args!(
-            "cannot import policy {policy}: it belongs to the set {set:?}: remove it from that set's files, and \
-             remove its label devops.stochastic.io/policy-set"
-        )),
-    }
 }
