@@ -1,9 +1,11 @@
 //! Committed generated files are up to date with the code. `UPDATE=1 cargo test --test generated` regenerates them.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
 
-use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
 
 use kube_devops::config;
 use kube_devops::manifests::installation::{self, Installation};
@@ -52,6 +54,12 @@ fn kustomize() -> Vec<(String, Vec<u8>)> {
     let file = |(name, objects): (&str, Vec<serde_json::Value>)| {
         let mut content =
             b"# Generated from src/manifests by `UPDATE=1 cargo test --test generated`.\n".to_vec();
+        if name == "kustomization" {
+            content.extend(
+                b"# An overlay must not set `namespace`: expressions of the admission policies name it, too. Print other\n\
+                  # manifests with `kube-devops deploy generate-all -n NAME` instead.\n",
+            );
+        }
         ManifestFormat::Yaml.write(&objects, &mut content).unwrap();
         (format!("deploy/{name}.yaml"), content)
     };
@@ -88,7 +96,7 @@ fn monitoring() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn committed_files_are_up_to_date() {
     #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
-    let update = std::env::var_os("UPDATE").is_some();
+    let update = env::var_os("UPDATE").is_some();
     let mut stale = Vec::new();
     for (name, content) in generated() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
@@ -100,4 +108,53 @@ fn committed_files_are_up_to_date() {
         }
     }
     assert!(stale.is_empty(), "these differ from the code, UPDATE=1 writes them anew: {stale:?}");
+}
+
+/// Runs the program that reads dashboards by the schema of Grafana's SDK. `None` without Go, unless it is required.
+fn problems_of_dashboards(files: &[&Path]) -> Option<String> {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("kube-tests/grafana");
+    let run = Command::new("go")
+        .args(["run", "."])
+        .args(files)
+        .current_dir(program)
+        .env("CGO_ENABLED", "0")
+        .output();
+    #[expect(clippy::disallowed_methods, reason = "a test binary has no flags of its own")]
+    let requires_go = env::var_os("KUBE_DEVOPS_GO").is_some();
+    match run {
+        Ok(run) => {
+            let said = String::from_utf8(run.stdout).unwrap();
+            let is_answer = run.status.success() || !said.is_empty();
+            assert!(is_answer, "go failed in kube-tests/grafana: {}", String::from_utf8_lossy(&run.stderr));
+            Some(said)
+        }
+        // `make test` sets the variable.
+        Err(error) if !requires_go => {
+            // `eprintln!` would show only if the test fails.
+            let _ = writeln!(
+                std::io::stderr(),
+                "SKIPPED: no dashboard was compared with Grafana's schema: go: {error}"
+            );
+            None
+        }
+        Err(error) => panic!("go is missing, and the schema of Grafana needs it: {error}"),
+    }
+}
+
+#[test]
+fn grafanas_schema_accepts_the_dashboards_and_refuses_misspelt_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let texts = DASHBOARDS.map(|dashboard| (dashboard.name, dashboard.model().to_string()));
+    let files: Vec<_> = texts.iter().map(|(name, text)| write(name, text)).collect();
+    let files: Vec<_> = files.iter().map(std::path::PathBuf::as_path).collect();
+    let Some(problems) = problems_of_dashboards(&files) else { return };
+    assert_eq!(problems, "");
+    let misspelt = write("misspelt", &texts[0].1.replace("\"colorMode\"", "\"colourMode\""));
+    let problems = problems_of_dashboards(&[&misspelt]).unwrap();
+    assert!(problems.contains("unexpected field 'colourMode'"), "{problems}");
 }

@@ -1,6 +1,7 @@
 //! One call to the API server: its time limit, its retries and its error messages.
 
 use super::Cluster;
+use super::category::category;
 use super::connect::{CredentialsError, ProxyError, explain};
 use kube::core::Status;
 use std::error::Error;
@@ -86,6 +87,15 @@ impl CallError {
     /// Returns the `Status` of an error response.
     pub fn status(&self) -> Option<&Status> {
         if let Self::Status(status) = self { Some(status) } else { None }
+    }
+
+    /// Every label that [`CallError::category`] returns.
+    pub const CATEGORIES: [&str; 8] =
+        ["busy", "conflict", "expired", "forbidden", "invalid", "not_found", "refused", "unreachable"];
+
+    /// Returns a bounded label for metrics.
+    pub fn category(&self) -> &'static str {
+        category(self.code())
     }
 
     /// Returns true if every other call would fail in the same way.

@@ -1,18 +1,5 @@
 //! Bounded labels for failed calls, in metrics.
 
-use super::CallError;
-
-impl CallError {
-    /// Every label that [`CallError::category`] returns.
-    pub const CATEGORIES: [&str; 8] =
-        ["busy", "conflict", "expired", "forbidden", "invalid", "not_found", "refused", "unreachable"];
-
-    /// Returns a bounded label for metrics.
-    pub fn category(&self) -> &'static str {
-        category(self.code())
-    }
-}
-
 /// Returns the label of an HTTP status; `None` stands for a call without an answer.
 pub fn category(code: Option<u16>) -> &'static str {
     match code {

@@ -34,6 +34,7 @@ pub use profile::{AccessProviders, ProfileAccess, ProviderFileError};
 pub(super) use transport::ProxyError;
 pub(super) use untrusted::explain;
 
+use super::api_requests::ApiRequests;
 use super::paging::Paging;
 use super::request_log::RequestLog;
 use crate::proxy::Login;
@@ -100,6 +101,8 @@ pub struct ConnectOptions {
     pub plugins: SharedPlugins,
     /// The paging of lists.
     pub paging: Paging,
+    /// The counter of requests.
+    pub requests: Option<ApiRequests>,
 }
 
 /// A connection to a cluster. Cloning is cheap.
@@ -167,8 +170,9 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
         .layer(Config::new(target.server.uri.clone()).base_uri_layer())
         .layer(gzip)
         .service(transport);
-    let client =
-        ClientBuilder::new(service, target.namespace.clone()).with_layer(&layer_fn(RequestLog)).build();
+    let client = ClientBuilder::new(service, target.namespace.clone())
+        .with_layer(&layer_fn(|inner| RequestLog { inner, requests: options.requests.clone() }))
+        .build();
     let ConnectOptions { request_timeout, watch_seconds, .. } = *options;
     let Target { context, namespace: default_namespace, .. } = target;
     let paging = options.paging.clone();

@@ -3,12 +3,14 @@
 //! Every failure is reported with its fix. A failure never counts as an empty answer.
 
 mod access;
+mod api_requests;
 mod apply;
 mod call;
 mod category;
 mod connect;
 mod events;
 mod follow;
+mod helm_release;
 mod lease_holders;
 mod list;
 mod list_objects;
@@ -30,6 +32,7 @@ mod version;
 mod watch;
 
 pub use access::{Access, AccessDecision};
+pub use api_requests::ApiRequests;
 pub use apply::{Applied, EstablishError};
 pub use call::CallError;
 pub use category::category;
@@ -39,6 +42,7 @@ pub use connect::{
 };
 pub use events::Events;
 pub use follow::{Sink, follow};
+pub use helm_release::HelmRelease;
 pub use lease_holders::LeaseHolder;
 pub use list::{ListFailure, ListRequest, Listing, is_namespace_name, list_pods};
 pub use list_objects::{ObjectList, list_metadata, list_objects};

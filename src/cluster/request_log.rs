@@ -1,5 +1,7 @@
-//! Writes one log line for each request, as `-v 6` shows it. Headers and bodies hold secrets and are not logged.
+//! Counts each request, and writes one log line for it, as `-v 6` shows it. Headers and bodies hold secrets and are not
+//! logged.
 
+use super::api_requests::ApiRequests;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, Uri};
 use std::task::{Context, Poll};
@@ -7,16 +9,20 @@ use tokio::time::Instant;
 use tower::Service;
 use tracing::trace;
 
-/// A service that logs the requests through it.
+/// A service that logs and counts the requests through it.
 #[derive(Clone, Debug)]
-pub(super) struct RequestLog<S>(pub(super) S);
+pub(super) struct RequestLog<S> {
+    pub(super) inner: S,
+    pub(super) requests: Option<ApiRequests>,
+}
 
-/// A running request. It is logged when it ends; a time limit ends it by dropping it.
+/// A running request. It is logged and counted when it ends; a time limit ends it by dropping it.
 struct UnderWay {
     method: Method,
     /// The path and query, relative to the server's address.
     url: Uri,
     start: Instant,
+    requests: Option<ApiRequests>,
     status: Option<StatusCode>,
 }
 
@@ -30,7 +36,7 @@ where
     type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
@@ -38,9 +44,10 @@ where
             method: request.method().clone(),
             url: request.uri().clone(),
             start: Instant::now(),
+            requests: self.requests.clone(),
             status: None,
         };
-        let response = self.0.call(request);
+        let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await?;
             under_way.note(response.status());
@@ -58,7 +65,10 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let Self { method, url, start, status } = self;
+        let Self { method, url, start, requests, status } = self;
+        if let Some(requests) = requests {
+            requests.count(method, url, status.map(|status| status.as_u16()));
+        }
         let milliseconds = start.elapsed().as_millis();
         if let Some(status) = status {
             trace!(%method, %url, status = status.as_u16(), milliseconds, "request was answered");

@@ -26,7 +26,7 @@ pub(super) use bundle::{bundle, bundle_at, bundles, is_bundle_path};
 pub(super) use connect::ConnectArgs;
 pub(super) use duration::duration;
 pub(super) use installation::InstallationArgs;
-pub(super) use label::label_value;
+pub(super) use label::{label_key, label_value};
 pub(super) use lease::LeaseArgs;
 pub(super) use log::LogArgs;
 pub(super) use namespace::{NamespaceArgs, NamespacesArgs, SystemNamespaceArgs, namespace};

@@ -2,11 +2,11 @@
 
 use super::ExitStatus;
 use super::args::ConnectArgs;
-use crate::cluster::{self, CallError};
+use crate::cluster::{self, CallError, HelmRelease};
 use crate::manifests::OBJECT_MANAGER;
 use crate::manifests::{crds, manifest};
 use crate::output::ManifestFormat;
-use crate::terminal::to_stdout;
+use crate::terminal::{note, to_stdout};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use kube::ResourceExt;
@@ -60,6 +60,12 @@ async fn install(args: &InstallArgs) -> anyhow::Result<ExitStatus> {
     let cluster = cluster::connect(&args.connect.options()).await?;
     for crd in crds() {
         let name = crd.name_any();
+        if let Some(release) = cluster.crd(&name).await.ok().flatten().as_ref().and_then(HelmRelease::of) {
+            note(format_args!(
+                "{release} manages the CRD {name}: if the release still exists, its next upgrade by Helm 4 needs \
+                 --force-conflicts"
+            ))?;
+        }
         let applied = match cluster.apply_crd(&crd, OBJECT_MANAGER).await {
             Err(CallError::Status(status)) if status.code == 403 => bail!(
                 "cannot install the CRD {name}: {}: installing needs get, create and patch on \

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::ExitStatus;
-use super::args::InstallationArgs;
+use super::args::{InstallationArgs, label_key, label_value};
 use crate::manifests::installation::Installation;
 use crate::manifests::observability::{
     DASHBOARDS, config_map, fleet_rule, prometheus_rule, service_monitors,
@@ -48,7 +48,7 @@ struct GenerateArgs {
     monitor_label: Vec<(String, String)>,
 
     /// Label of the dashboards, by which Grafana's sidecar finds them
-    #[arg(long, value_name = "KEY", default_value = "grafana_dashboard")]
+    #[arg(long, value_name = "KEY", default_value = "grafana_dashboard", value_parser = label_key)]
     dashboard_label: String,
 
     /// Place of the runbooks: where you serve docs/runbooks
@@ -60,14 +60,10 @@ struct GenerateArgs {
     output: ManifestFormat,
 }
 
-/// A label that does not parse.
-#[derive(Debug, thiserror::Error)]
-#[error("not a label: give a key and a value, such as release=prometheus")]
-struct LabelError;
-
-fn label(text: &str) -> Result<(String, String), LabelError> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(LabelError)?;
-    Ok((key.to_owned(), value.to_owned()))
+fn label(text: &str) -> Result<(String, String), &'static str> {
+    let parts = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = parts.ok_or("not a label: give a key and a value, such as release=prometheus")?;
+    Ok((label_key(key)?, if value.is_empty() { String::new() } else { label_value(value)? }))
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitStatus> {

@@ -9,7 +9,7 @@ use tracing::{error, info};
 
 use super::ExitStatus;
 use super::args::{ConnectArgs, LeaseArgs, LogArgs};
-use crate::cluster::{self, Cluster, ConnectOptions};
+use crate::cluster::{self, ApiRequests, Cluster, ConnectOptions};
 use crate::leader::{Elector, LeaderCollector, Leadership};
 use crate::runtime::{Index, Listen, Phase, Server, Service, Shutdown};
 use crate::telemetry::{LogFormat, Metrics};
@@ -50,9 +50,12 @@ impl Live {
     async fn start(listen: Listen, options: &ConnectOptions) -> anyhow::Result<Self> {
         let shutdown = Shutdown::on_signals()?;
         let service = Service::new(shutdown, Server::bind(listen).await?);
-        let cluster = cluster::connect(options).await?;
+        let metrics = Metrics::with_process()?;
+        let requests = metrics.register(ApiRequests::new().context("the metric of requests")?)?;
+        let options = ConnectOptions { requests: Some(requests), ..options.clone() };
+        let cluster = cluster::connect(&options).await?;
         info!(version = env!("CARGO_PKG_VERSION"), server = cluster.server, listen = %service.address(), "starting");
-        Ok(Self { cluster, metrics: Metrics::with_process()?, service })
+        Ok(Self { cluster, metrics, service })
     }
 
     /// Serves until the shutdown is over or a task fails; `index` lists the routes of the command itself.

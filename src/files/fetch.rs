@@ -65,6 +65,12 @@ pub(super) enum FetchError {
          download the manifest and read the file"
     )]
     Certificate(String),
+    /// The server's certificate is of another X.509 version than 3.
+    #[error(
+        "the server's certificate is not of X.509 version 3: have a new one made, or download the manifest and read \
+         the file"
+    )]
+    CertificateVersion,
     /// The connection broke.
     #[error("the connection failed: {0}")]
     Broken(#[from] hyper::Error),
@@ -160,6 +166,9 @@ async fn request(uri: &Uri) -> Result<Response<Incoming>, FetchError> {
     let connection = connect(uri).await.map_err(|error| {
         let text = chain(&*error);
         match text.split_once("invalid peer certificate: ") {
+            Some((_, problem)) if problem.contains("UnsupportedCertVersion") => {
+                FetchError::CertificateVersion
+            }
             Some((_, problem)) => FetchError::Certificate(problem.to_owned()),
             None => FetchError::Connect(text),
         }

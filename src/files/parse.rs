@@ -1,5 +1,7 @@
 //! Parses one piece: passes its objects to the consumer, and reports unreadable ones with their place.
 
+use std::cell::LazyCell;
+
 use super::Source;
 use super::consumer::{Consumer, LineOf, Place, ReadFailure};
 use super::fault::{self, Fault, repeated_key};
@@ -132,7 +134,12 @@ impl<C: Consumer> Parser<'_, C> {
         }
         match object {
             Ok(object) => {
+                // An API server sends an object on one line, and a list may have very many of them.
+                let is_one_line = LazyCell::new(|| memchr::memchr(b'\n', text.as_bytes()).is_none());
                 let line_of = |path: &str| {
+                    if *is_one_line {
+                        return Some(spot.line);
+                    }
                     let line = match &within {
                         None => field_lines::in_json(text, path),
                         Some(within) => field_lines::in_repeats(text, &format!("{within}{path}")),

@@ -6,16 +6,14 @@ use jiff::Timestamp;
 
 use self::custom::CustomState;
 use self::supplied::SupplyState;
-use super::evaluate::evaluate_workload;
+use super::evaluate::{evaluate_into, evaluate_workload};
 use super::exemptions::Split;
 use super::other_sums::OtherSums;
-use super::workload_sums::{TemplateSum, WorkloadSum};
-use super::{
-    AnnotatedExemptions, Evaluation, Exemptions, Origin, ReportError, Scope, Tally, ViolationList, evaluate,
-};
+use super::workload_sums::WorkloadSum;
+use super::{AnnotatedExemptions, Evaluation, Exemptions, Origin, ReportError, Scope, Tally, ViolationList};
 use crate::inventory::Facts;
 use crate::policy::EffectivePolicy;
-use crate::rules::{RuleId, Severity};
+use crate::rules::{RuleId, Severity, Violations};
 use crate::workload::{Object, Owner, Parsed, TypeMeta, Workload, WorkloadKey};
 
 /// The evaluations of a set of objects under one policy.
@@ -41,8 +39,10 @@ pub struct Analysis<'p> {
     namespaces: BTreeMap<String, Tally>,
     workloads: HashMap<WorkloadKey, WorkloadSum>,
     violations: ViolationList,
+    /// The findings in the workload that is being evaluated.
+    found: Violations,
     /// The templates of workloads. They count unless a pod of their workload is evaluated.
-    templates: HashMap<WorkloadKey, TemplateSum>,
+    templates: HashMap<WorkloadKey, WorkloadSum>,
     /// The controllers of evaluated pods, each with the workload above it as far as names tell.
     controllers: HashMap<WorkloadKey, Option<WorkloadKey>>,
     /// The managers of the `ReplicaSet`s, `ReplicationController`s and Jobs in the input; one may be its own.
@@ -97,6 +97,7 @@ impl<'p> Analysis<'p> {
             namespaces: BTreeMap::new(),
             workloads: HashMap::new(),
             violations: ViolationList::default(),
+            found: Violations::new(keep),
             templates: HashMap::new(),
             controllers: HashMap::new(),
             managers: HashMap::new(),
@@ -193,7 +194,7 @@ impl<'p> Analysis<'p> {
             self.namespaces.entry(namespace).or_default().add(&tally);
         }
         merge_into(&mut self.workloads, part.workloads, WorkloadSum::merge);
-        merge_into(&mut self.templates, part.templates, TemplateSum::merge);
+        merge_into(&mut self.templates, part.templates, WorkloadSum::merge);
         for (types, skipped) in part.skipped {
             let sum = self.skipped.entry(types).or_default();
             sum.count += skipped.count;
@@ -309,12 +310,12 @@ impl<'p> Analysis<'p> {
             self.count_exempt(*exemption, rules, (workload, &key), types);
         }
         self.note_lacking(policy, workload, &key);
-        let mut evaluation = evaluate(policy, workload, self.now, self.keep);
+        self.found.clear();
+        let evaluation = evaluate_into(policy, workload, self.now, &mut self.found);
         self.recheck_at = self.recheck_at.into_iter().chain(evaluation.recheck_at).min();
-        let violations = std::mem::take(&mut evaluation.violations);
         let owner = workload.owner();
         let manager = (owner.kind != workload.kind.name()).then_some(owner);
-        self.violations.add(namespace, workload, manager, origin, &violations);
+        self.violations.add(namespace, workload, manager, origin, self.found.kept());
         let is_controlled = workload.metadata.controller().is_some();
         if !is_controlled && policy.evaluates_workloads() {
             let evaluation = evaluate_workload(policy, workload, self.now, self.keep);
@@ -325,13 +326,12 @@ impl<'p> Analysis<'p> {
             let evaluation = self.evaluate_type(policy, types, &workload.metadata, &key);
             self.add_own(namespace, workload, &key, origin, &evaluation);
         }
-        let all = &evaluation.tally;
-        let found = all.if_found();
+        let found = evaluation.tally.if_found();
         if workload.is_pod() {
-            self.count(key.namespace(), all);
+            self.count(key.namespace(), &evaluation.tally);
             self.workloads.entry(key).or_default().add(evaluation.is_in_breach, &found);
         } else {
-            self.templates.entry(key).or_default().add(evaluation.is_in_breach, &found, all);
+            self.templates.entry(key).or_default().add_template(evaluation.is_in_breach, &found);
         }
     }
 
@@ -350,7 +350,8 @@ impl<'p> Analysis<'p> {
         evaluation: &Evaluation,
     ) {
         let object = Owner { kind: workload.kind.name(), name: workload.name() };
-        self.violations.add_certain(namespace, object, origin, &evaluation.violations);
+        let violations = evaluation.violations.iter().map(Into::into);
+        self.violations.add_certain(namespace, object, origin, violations);
         if evaluation.tally != Tally::default() {
             self.count(namespace, &evaluation.tally);
             let found = evaluation.tally.if_found();

@@ -22,7 +22,19 @@ pub struct Evaluation {
 
 /// Evaluates one pod or template at the time `now`. With `keep` the violations are kept, else only their counts.
 pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Evaluation {
-    run(policy, Violations::new(keep), Tally::of_pods(1), |enabled, found| {
+    let mut found = Violations::new(keep);
+    let evaluation = evaluate_into(policy, workload, now, &mut found);
+    Evaluation { violations: found.into_kept(), ..evaluation }
+}
+
+/// Evaluates one pod or template at the time `now`. The violations are only in `found`, which has none before.
+pub(super) fn evaluate_into(
+    policy: &EffectivePolicy,
+    workload: &Workload<'_>,
+    now: Timestamp,
+    found: &mut Violations,
+) -> Evaluation {
+    run_into(policy, found, Tally::of_pods(1), |enabled, found| {
         if let Check::Pod(check) | Check::Live(check) = enabled.rule.check {
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
         }
@@ -119,22 +131,33 @@ pub fn breaches(enabled: &EnabledRule) -> bool {
     enabled.half_points > 0 && is_bad
 }
 
-/// Runs the rules of a policy.
+/// Runs the rules of a policy, and returns the violations as far as `found` keeps them.
 fn run(
     policy: &EffectivePolicy,
     mut found: Violations,
+    tally: Tally,
+    check: impl FnMut(&EnabledRule, &mut Violations),
+) -> Evaluation {
+    let evaluation = run_into(policy, &mut found, tally, check);
+    Evaluation { violations: found.into_kept(), ..evaluation }
+}
+
+/// Runs the rules of a policy, and adds the violations to `found`.
+fn run_into(
+    policy: &EffectivePolicy,
+    found: &mut Violations,
     mut tally: Tally,
     mut check: impl FnMut(&EnabledRule, &mut Violations),
 ) -> Evaluation {
     let mut is_in_breach = false;
     for enabled in policy.rules() {
         found.begin(enabled.rule.id, enabled.severity);
-        check(enabled, &mut found);
+        check(enabled, found);
         if found.count() > 0 {
             tally.set(enabled.index, found.count());
             // A finding outside the score is listed, and changes neither score nor compliance.
             is_in_breach |= enabled.half_points > 0 && found.worst() >= Some(Compliance::THRESHOLD);
         }
     }
-    Evaluation { tally, is_in_breach, recheck_at: found.next_check(), violations: found.into_kept() }
+    Evaluation { tally, is_in_breach, recheck_at: found.next_check(), violations: Vec::new() }
 }

@@ -1,10 +1,13 @@
 //! A stretch of stored violations: each text once, and rows of numbers.
 
+use std::fmt::Write as _;
 use std::hash::BuildHasher as _;
+use std::ops::Range;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::rules::{RuleId, Severity, Violation, at, place};
+use crate::rules::{RuleId, Severity, ViolationRef, at, place};
+use crate::workload::Owner;
 
 /// The place of a text in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +19,7 @@ impl TextId {
 }
 
 /// An object with violations.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct StoredObject {
     pub(super) namespace: TextId,
     pub(super) name: TextId,
@@ -31,6 +34,20 @@ pub(super) struct StoredObject {
     pub(super) is_certain: bool,
 }
 
+impl StoredObject {
+    /// Stands for an object that is not there.
+    pub(super) const NONE: Self = Self {
+        namespace: TextId::NONE,
+        name: TextId::NONE,
+        owner: TextId::NONE,
+        source: TextId::NONE,
+        first: 0,
+        severities: 0,
+        kind: TextId::NONE,
+        is_certain: false,
+    };
+}
+
 /// A violation of an object.
 #[derive(Debug)]
 pub(super) struct StoredViolation {
@@ -38,9 +55,27 @@ pub(super) struct StoredViolation {
     pub(super) line: StoredLine,
 }
 
-/// The place of a finding in a segment.
+/// The place of a finding in a segment, and its severity in the two highest bits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FindingId(u32);
+
+impl FindingId {
+    /// The number of bits below those of the severity.
+    const BITS: u32 = 30;
+
+    fn new(place: usize, severity: Severity) -> Self {
+        Self(narrow(place) | u32::from(severity as u8) << Self::BITS)
+    }
+
+    fn place(self) -> usize {
+        (self.0 & ((1 << Self::BITS) - 1)) as usize
+    }
+
+    /// Returns true if the finding has this severity.
+    pub(super) fn is_of(self, severity: Severity) -> bool {
+        self.0 >> Self::BITS == u32::from(severity as u8)
+    }
+}
 
 /// Everything about a violation except its place. Many objects share one.
 #[derive(Debug, Clone)]
@@ -100,11 +135,16 @@ pub(super) struct Segment {
 impl Segment {
     /// Returns the finding of a violation.
     pub(super) fn finding(&self, violation: &StoredViolation) -> Option<&Finding> {
-        self.findings.get(violation.finding.0 as usize)
+        self.findings.get(violation.finding.place())
     }
 
-    fn key(&self, FindingId(id): FindingId) -> Option<FindingKey<'_>> {
-        let Finding { container, path, message, rule, severity, count } = *self.findings.get(id as usize)?;
+    /// Returns the violation at a place.
+    pub(super) fn violation(&self, place: u32) -> Option<&StoredViolation> {
+        self.violations.get(place as usize)
+    }
+
+    fn key(&self, id: FindingId) -> Option<FindingKey<'_>> {
+        let Finding { container, path, message, rule, severity, count } = *self.findings.get(id.place())?;
         Some(FindingKey {
             container: self.text(container),
             path: self.required(path),
@@ -149,9 +189,9 @@ impl Segment {
     /// Replaces the message of the violation at a place.
     pub(super) fn set_message(&mut self, place: u32, message: &str) {
         let Some(violation) = self.violations.get_mut(place as usize) else { return };
-        let Some(finding) = self.findings.get(violation.finding.0 as usize) else { return };
+        let Some(finding) = self.findings.get(violation.finding.place()) else { return };
         let finding = Finding { message: TextId(narrow(self.ends.len())), ..finding.clone() };
-        violation.finding = FindingId(narrow(self.findings.len()));
+        violation.finding = FindingId::new(self.findings.len(), finding.severity);
         self.findings.push(finding);
         self.text.push_str(message);
         self.ends.push(narrow(self.text.len()));
@@ -164,17 +204,17 @@ impl Segment {
         }
     }
 
-    /// Returns the violations of the object at an index.
-    pub(super) fn violations_of(&self, object: usize) -> &[StoredViolation] {
-        let first = |object: &StoredObject| object.first as usize;
+    /// Returns the places of the violations of the object at an index.
+    pub(super) fn places_of(&self, object: usize) -> Range<u32> {
+        let first = |object: &StoredObject| object.first;
         let start = self.objects.get(object).map_or(0, first);
-        let end = self.objects.get(object + 1).map_or(self.violations.len(), first);
-        self.violations.get(start..end).unwrap_or_default()
+        let end = self.objects.get(object + 1).map_or(narrow(self.violations.len()), first);
+        start..end
     }
 }
 
 /// The content of a finding, by which equal ones are found.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 struct FindingKey<'t> {
     container: Option<&'t str>,
     path: &'t str,
@@ -185,15 +225,20 @@ struct FindingKey<'t> {
 }
 
 impl<'t> FindingKey<'t> {
-    fn of(violation: &'t Violation) -> Self {
+    fn of(violation: &ViolationRef<'t>) -> Self {
         Self {
-            container: violation.container.as_deref(),
-            path: &violation.path,
-            message: &violation.message,
+            container: violation.container,
+            path: violation.path,
+            message: violation.message,
             rule: violation.rule,
             severity: violation.severity,
             count: u8::try_from(violation.count).unwrap_or(u8::MAX),
         }
+    }
+
+    /// Returns what is hashed. Findings with equal texts are rarely of different rules.
+    fn texts(&self) -> (Option<&'t str>, &'t str, &'t str) {
+        (self.container, self.path, self.message)
     }
 }
 
@@ -206,6 +251,8 @@ pub(super) struct OpenSegment {
     /// The findings that are stored, found by their hash.
     findings: HashTable<FindingId>,
     hasher: DefaultHashBuilder,
+    /// Room for the text of an owner.
+    owner: String,
 }
 
 impl OpenSegment {
@@ -223,10 +270,31 @@ impl OpenSegment {
         id
     }
 
-    /// Stores a finding, unless it is there already.
-    pub(super) fn finding(&mut self, violation: &Violation) -> FindingId {
+    /// Stores a text, which may well be the one at a place.
+    pub(super) fn text_like(&mut self, like: TextId, text: &str) -> TextId {
+        if self.segment.text(like) == Some(text) { like } else { self.text(text) }
+    }
+
+    /// Stores an owner as `Kind/name`, which may well be the text at a place.
+    pub(super) fn owner_like(&mut self, like: TextId, owner: Owner<'_>) -> TextId {
+        let mut text = std::mem::take(&mut self.owner);
+        text.clear();
+        // Writing to memory can't fail.
+        let _ = write!(text, "{owner}");
+        let id = self.text_like(like, &text);
+        self.owner = text;
+        id
+    }
+
+    /// Stores a finding, which may well be that of the violation at a place.
+    pub(super) fn finding_like(&mut self, like: u32, violation: &ViolationRef<'_>) -> FindingId {
         let key = FindingKey::of(violation);
-        let hash = self.hasher.hash_one(&key);
+        if let Some(StoredViolation { finding, .. }) = self.segment.violation(like)
+            && self.segment.key(*finding).as_ref() == Some(&key)
+        {
+            return *finding;
+        }
+        let hash = self.hasher.hash_one(key.texts());
         if let Some(id) = self.findings.find(hash, |id| self.segment.key(*id).as_ref() == Some(&key)) {
             return *id;
         }
@@ -239,15 +307,20 @@ impl OpenSegment {
             count: key.count,
         };
         let Self { segment, findings, hasher, .. } = self;
-        let id = FindingId(narrow(segment.findings.len()));
+        let id = FindingId::new(segment.findings.len(), key.severity);
         segment.findings.push(finding);
-        findings.insert_unique(hash, id, |id| segment.key(*id).map_or(0, |key| hasher.hash_one(key)));
+        findings.insert_unique(hash, id, |id| segment.key(*id).map_or(0, |key| hasher.hash_one(key.texts())));
         id
     }
 
     /// Returns the place of the next violation.
     pub(super) fn next_violation(&self) -> u32 {
         narrow(self.segment.violations.len())
+    }
+
+    /// Returns the object that was added last.
+    pub(super) fn last_object(&self) -> Option<StoredObject> {
+        self.segment.objects.last().copied()
     }
 
     /// Adds an object, whose violations follow.

@@ -9,9 +9,9 @@ use std::fmt;
 
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use super::segment::{Finding, OpenSegment, Segment, StoredLine, StoredObject, StoredViolation, TextId};
+use super::segment::{OpenSegment, Segment, StoredLine, StoredObject, StoredViolation, TextId, narrow};
 use crate::inventory::Identity;
-use crate::rules::{RuleId, Severity, Violation, at};
+use crate::rules::{RuleId, Severity, ViolationRef, at};
 use crate::workload::{Owner, Workload, WorkloadKey};
 
 /// The place of an object in the input.
@@ -132,12 +132,6 @@ impl ViolationRow<'_> {
         let Self { namespace, name, .. } = self;
         if namespace.is_empty() { (*name).to_owned() } else { format!("{namespace}/{name}") }
     }
-
-    /// Compares two violations of equal severity in objects of equal name.
-    fn by_place(&self, other: &Self) -> Ordering {
-        let key = (self.rule, self.path, self.source, self.container, self.message);
-        key.cmp(&(other.rule, other.path, other.source, other.container, other.message))
-    }
 }
 
 /// A file and a line, written as `file:line`.
@@ -164,13 +158,32 @@ impl Serialize for SourceLine<'_> {
 /// A violation with its segment and its place there.
 type Placed<'r> = (ViolationRow<'r>, (u32, u32));
 
+/// An object in the order of the list.
+#[derive(Debug, Clone, Copy)]
+struct Ordered {
+    segment: u32,
+    /// Its place in the segment.
+    object: u32,
+    /// A bit for each severity that its violations have or had.
+    severities: u8,
+    /// True if it has the same namespace, name and kind as the object before it.
+    is_repeated: bool,
+}
+
+/// The place of a violation.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    segment: u32,
+    object: u32,
+    violation: u32,
+}
+
 /// The violations of many objects.
 #[derive(Debug, Default)]
 pub struct ViolationList {
     segments: Vec<Segment>,
     open: OpenSegment,
-    /// The objects in their order, each by its segment and its place there.
-    order: Vec<(u32, u32)>,
+    order: Vec<Ordered>,
 }
 
 /// A segment is closed when it holds this many bytes of text.
@@ -178,36 +191,36 @@ const SEGMENT: usize = 1 << 16;
 
 impl ViolationList {
     /// Adds the violations of a pod or template; `owner` is its manager if it does not manage itself.
-    pub(super) fn add(
+    pub(super) fn add<'v>(
         &mut self,
         namespace: &str,
         workload: &Workload<'_>,
         owner: Option<Owner<'_>>,
         origin: Option<Origin<'_>>,
-        violations: &[Violation],
+        violations: impl Iterator<Item = ViolationRef<'v>> + Clone,
     ) {
         let object = Owner { kind: workload.kind.name(), name: workload.name() };
         self.store(namespace, object, owner, origin, violations, workload.is_pod());
     }
 
     /// Adds the violations of an object itself, which its pods don't replace.
-    pub(super) fn add_certain(
+    pub(super) fn add_certain<'v>(
         &mut self,
         namespace: &str,
         object: Owner<'_>,
         origin: Option<Origin<'_>>,
-        violations: &[Violation],
+        violations: impl Iterator<Item = ViolationRef<'v>> + Clone,
     ) {
         self.store(namespace, object, None, origin, violations, true);
     }
 
     /// Adds the violations of an object by its identity. Without an origin, its text is not at hand any more, and
     /// [`Self::find_lines`] finds the lines.
-    pub(super) fn add_known(
+    pub(super) fn add_known<'v>(
         &mut self,
         object: &Identity,
         origin: Option<Origin<'_>>,
-        violations: &[Violation],
+        violations: impl Iterator<Item = ViolationRef<'v>> + Clone,
     ) {
         let Identity { namespace, name, kind, owner, source, .. } = object;
         let owner = owner.as_deref().and_then(|owner| Owner::parse(owner).ok());
@@ -216,33 +229,36 @@ impl ViolationList {
         self.store(namespace, object, owner, origin.or(known), violations, true);
     }
 
-    fn store(
+    fn store<'v>(
         &mut self,
         namespace: &str,
         Owner { kind, name }: Owner<'_>,
         owner: Option<Owner<'_>>,
         origin: Option<Origin<'_>>,
-        violations: &[Violation],
+        violations: impl Iterator<Item = ViolationRef<'v>> + Clone,
         is_certain: bool,
     ) {
-        if violations.is_empty() {
+        let severities = violations.clone().fold(0, |bits, violation| bits | bit(violation.severity));
+        if severities == 0 {
             return;
         }
         let open = &mut self.open;
+        // Objects that follow one another have much in common.
+        let last = open.last_object().unwrap_or(StoredObject::NONE);
         let object = StoredObject {
-            namespace: open.text(namespace),
+            namespace: open.text_like(last.namespace, namespace),
             name: open.text(name),
-            owner: owner.map_or(TextId::NONE, |owner| open.text(&owner.to_string())),
-            source: origin.map_or(TextId::NONE, |origin| open.text(origin.source)),
+            owner: owner.map_or(TextId::NONE, |owner| open.owner_like(last.owner, owner)),
+            source: origin.map_or(TextId::NONE, |origin| open.text_like(last.source, origin.source)),
             first: open.next_violation(),
-            severities: violations.iter().fold(0, |bits, violation| bits | bit(violation.severity)),
-            kind: open.text(kind),
+            severities,
+            kind: open.text_like(last.kind, kind),
             is_certain,
         };
         open.push_object(object);
-        for violation in violations {
-            let finding = open.finding(violation);
-            let line = origin.map_or(StoredLine::NONE, |origin| origin.line_of(&violation.path));
+        for (like, violation) in (last.first..).zip(violations) {
+            let finding = open.finding_like(like, &violation);
+            let line = origin.map_or(StoredLine::NONE, |origin| origin.line_of(violation.path));
             open.push(StoredViolation { finding, line });
         }
         if open.size() > SEGMENT {
@@ -261,27 +277,43 @@ impl ViolationList {
         self.close();
         let mut namespaces: BTreeMap<&str, Vec<(u32, u32)>> = BTreeMap::new();
         for (index, segment) in (0..).zip(&self.segments) {
-            for (place, object) in (0..).zip(segment.objects()) {
-                let (namespace, name) = (segment.required(object.namespace), segment.required(object.name));
-                let key = || WorkloadKey::new(namespace, Owner { kind: segment.required(object.kind), name });
-                if object.is_certain || !is_covered(&key()) {
-                    namespaces.entry(namespace).or_default().push((index, place));
-                }
+            let mut first = 0;
+            // Objects that follow one another are often in one namespace.
+            for objects in segment.objects().chunk_by(|a, b| a.namespace == b.namespace) {
+                let Some(namespace) = objects.first().map(|object| segment.required(object.namespace)) else {
+                    continue;
+                };
+                let is_kept = |object: &StoredObject| {
+                    let (kind, name) = (segment.required(object.kind), segment.required(object.name));
+                    object.is_certain || !is_covered(&WorkloadKey::new(namespace, Owner { kind, name }))
+                };
+                let kept = (first..).zip(objects).filter(|(_, object)| is_kept(object));
+                namespaces.entry(namespace).or_default().extend(kept.map(|(place, _)| (index, place)));
+                first += narrow(objects.len());
             }
         }
-        let sorted = namespaces.into_values().flat_map(|mut objects| {
+        let mut order = Vec::with_capacity(namespaces.values().map(Vec::len).sum());
+        for objects in namespaces.into_values() {
+            let named = objects.into_iter().map(|(segment, object)| {
+                let (texts, stored) = self.object(segment, object);
+                let names = (texts.required(stored.name), texts.required(stored.kind));
+                (names, Ordered { segment, object, severities: stored.severities, is_repeated: false })
+            });
+            let mut named: Vec<_> = named.collect();
             // The input is often sorted already, and a stable sort makes use of that.
-            objects.sort_by(|a, b| self.by_name(*a, *b));
-            objects
-        });
-        self.order = sorted.collect();
+            named.sort_by_key(|(names, _)| *names);
+            let mut before = None;
+            order.extend(named.into_iter().map(|(names, object)| {
+                let is_repeated = before.replace(names) == Some(names);
+                Ordered { is_repeated, ..object }
+            }));
+        }
+        self.order = order;
     }
 
     /// Returns the number of violations.
     pub fn len(&self) -> usize {
-        let count =
-            |&(segment, object): &(u32, u32)| self.segment(segment).violations_of(object as usize).len();
-        self.order.iter().map(count).sum()
+        self.order.iter().map(|object| self.places(*object).len()).sum()
     }
 
     /// Returns true if there is no violation.
@@ -305,8 +337,13 @@ impl ViolationList {
             self.segments[*segment as usize].remove(&in_segment);
         }
         let segments = &self.segments;
-        self.order.retain(|(segment, object)| {
-            !segments[*segment as usize].violations_of(*object as usize).is_empty()
+        let mut is_first_gone = false;
+        self.order.retain_mut(|object| {
+            let is_left = !segments[object.segment as usize].places_of(object.object as usize).is_empty();
+            let is_first = !object.is_repeated || is_first_gone;
+            object.is_repeated = !is_first;
+            is_first_gone = is_first && !is_left;
+            is_left
         });
     }
 
@@ -314,9 +351,11 @@ impl ViolationList {
     ///
     /// `find` gets these violations, with the line of the object, and returns the line of each field that it finds.
     pub fn find_lines(&mut self, find: impl FnOnce(&[ViolationRow<'_>]) -> Vec<Option<usize>>) {
-        let without_line = |violation: &StoredViolation, _: &Finding| violation.line.is_of_object();
-        let (rows, places): (Vec<_>, Vec<_>) =
-            self.order.iter().flat_map(|object| self.rows(*object, without_line)).unzip();
+        let without_line = self.order.iter().flat_map(|object| self.places(*object)).filter(|place| {
+            let violation = self.segment(place.segment).violation(place.violation);
+            violation.is_some_and(|violation| violation.line.is_of_object())
+        });
+        let (rows, places): (Vec<_>, Vec<_>) = without_line.filter_map(|place| self.row(place)).unzip();
         if rows.is_empty() {
             return;
         }
@@ -344,82 +383,86 @@ impl ViolationList {
 
     /// Iterates over the violations in their order, each with its segment and its place there.
     fn placed(&self) -> impl Iterator<Item = Placed<'_>> {
-        let same = |a: &(u32, u32), b: &(u32, u32)| self.is_same(*a, *b);
-        let found = self.order.iter().fold(0, |bits, object| bits | self.object(*object).1.severities);
+        let found = self.order.iter().fold(0, |bits, object| bits | object.severities);
         let severities = Severity::ALL.into_iter().rev().filter(move |severity| found & bit(*severity) != 0);
         severities.flat_map(move |severity| {
-            self.order.chunk_by(same).flat_map(move |objects| {
-                let mut found: Vec<_> =
-                    objects.iter().flat_map(|object| self.of_severity(*object, severity)).collect();
-                found.sort_unstable_by(|(a, _), (b, _)| a.by_place(b));
-                found
+            let mut groups = self.order.chunk_by(|_, next| next.is_repeated);
+            // The next violations, the last one first.
+            let mut places: Vec<Place> = Vec::new();
+            std::iter::from_fn(move || {
+                loop {
+                    while let Some(place) = places.pop() {
+                        let row = self.row(place);
+                        if row.is_some() {
+                            return row;
+                        }
+                    }
+                    for object in groups.next()?.iter().filter(|one| one.severities & bit(severity) != 0) {
+                        let segment = self.segment(object.segment);
+                        let is_wanted = |violation: &StoredViolation| violation.finding.is_of(severity);
+                        let wanted =
+                            |place: &Place| segment.violation(place.violation).is_some_and(is_wanted);
+                        places.extend(self.places(*object).filter(wanted));
+                    }
+                    if places.len() > 1 {
+                        places.sort_unstable_by(|a, b| self.by_place(*b, *a));
+                    }
+                }
             })
         })
     }
 
-    fn of_severity(&self, object: (u32, u32), severity: Severity) -> impl Iterator<Item = Placed<'_>> {
-        let has_some = self.object(object).1.severities & bit(severity) != 0;
-        let object = has_some.then_some(object).into_iter();
-        object.flat_map(move |object| self.rows(object, move |_, finding| finding.severity == severity))
+    /// Returns the places of the violations of an object.
+    fn places(&self, Ordered { segment, object, .. }: Ordered) -> impl ExactSizeIterator<Item = Place> {
+        let violations = self.segment(segment).places_of(object as usize);
+        violations.map(move |violation| Place { segment, object, violation })
     }
 
-    /// Iterates over the violations of an object for which `is_wanted` is true.
-    fn rows(
-        &self,
-        (index, object): (u32, u32),
-        is_wanted: impl Fn(&StoredViolation, &Finding) -> bool,
-    ) -> impl Iterator<Item = Placed<'_>> {
-        let (segment, stored) = self.object((index, object));
-        let violations = (stored.first..).zip(segment.violations_of(object as usize));
-        violations.filter_map(move |(place, violation)| {
-            let finding = segment.finding(violation).filter(|finding| is_wanted(violation, finding))?;
-            let source = segment.text(stored.source);
-            let row = ViolationRow {
-                namespace: segment.required(stored.namespace),
-                kind: segment.required(stored.kind),
-                name: segment.required(stored.name),
-                owner: segment.text(stored.owner),
-                container: segment.text(finding.container),
-                rule: at(usize::from(finding.rule))?.id,
-                severity: finding.severity,
-                count: finding.count,
-                message: segment.required(finding.message),
-                path: segment.required(finding.path),
-                source: source.map(|source| SourceLine { source, line: violation.line.number() }),
+    /// Compares two violations of equal severity in objects of equal name.
+    fn by_place(&self, a: Place, b: Place) -> Ordering {
+        let rule = |place: Place| {
+            let segment = self.segment(place.segment);
+            segment.finding(segment.violation(place.violation)?).map(|finding| finding.rule)
+        };
+        let (rule_of_a, rule_of_b) = (rule(a), rule(b));
+        if rule_of_a == rule_of_b {
+            let key = |place: Place| {
+                let (row, _) = self.row(place)?;
+                Some((row.path, row.source, row.container, row.message))
             };
-            Some((row, (index, place)))
-        })
+            return key(a).cmp(&key(b));
+        }
+        let id = |place: Option<u16>| at(usize::from(place?)).map(|rule| rule.id);
+        id(rule_of_a).cmp(&id(rule_of_b))
+    }
+
+    /// Returns the violation at a place, with its segment and its place there.
+    fn row(&self, Place { segment: index, object, violation: place }: Place) -> Option<Placed<'_>> {
+        let (segment, stored) = self.object(index, object);
+        let violation = segment.violation(place)?;
+        let finding = segment.finding(violation)?;
+        let source = segment.text(stored.source);
+        let row = ViolationRow {
+            namespace: segment.required(stored.namespace),
+            kind: segment.required(stored.kind),
+            name: segment.required(stored.name),
+            owner: segment.text(stored.owner),
+            container: segment.text(finding.container),
+            rule: at(usize::from(finding.rule))?.id,
+            severity: finding.severity,
+            count: finding.count,
+            message: segment.required(finding.message),
+            path: segment.required(finding.path),
+            source: source.map(|source| SourceLine { source, line: violation.line.number() }),
+        };
+        Some((row, (index, place)))
     }
 
     fn segment(&self, index: u32) -> &Segment {
         &self.segments[index as usize]
     }
 
-    /// Compares two objects of a namespace by name and kind.
-    fn by_name(&self, a: (u32, u32), b: (u32, u32)) -> Ordering {
-        let ((a, of_a), (b, of_b)) = (self.object(a), self.object(b));
-        let names = a.required(of_a.name).cmp(b.required(of_b.name));
-        names.then_with(|| a.required(of_a.kind).cmp(b.required(of_b.kind)))
-    }
-
-    /// Returns true if two objects have the same namespace, name and kind.
-    fn is_same(&self, a: (u32, u32), b: (u32, u32)) -> bool {
-        if a.0 == b.0 {
-            // A segment has each text once.
-            let texts = |object| {
-                let (_, stored) = self.object(object);
-                (stored.namespace, stored.name, stored.kind)
-            };
-            return texts(a) == texts(b);
-        }
-        let namespace = |object| {
-            let (segment, stored) = self.object(object);
-            segment.required(stored.namespace)
-        };
-        self.by_name(a, b).is_eq() && namespace(a) == namespace(b)
-    }
-
-    fn object(&self, (segment, object): (u32, u32)) -> (&Segment, &StoredObject) {
+    fn object(&self, segment: u32, object: u32) -> (&Segment, &StoredObject) {
         let segment = self.segment(segment);
         (segment, &segment.objects()[object as usize])
     }
@@ -447,7 +490,7 @@ fn bit(severity: Severity) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{LATEST_TAG, MISSING_LIVENESS, Rule};
+    use crate::rules::{LATEST_TAG, MISSING_LIVENESS, Rule, Violation};
     use crate::workload::WorkloadKind;
 
     fn add(part: &mut ViolationList, name: &str, line: usize, found: &[(&Rule, &str)]) {
@@ -465,7 +508,13 @@ mod tests {
                 values: Vec::new(),
             })
             .collect();
-        part.add("n", &workload, None, Some(Origin { source: "f", line, line_of: &|_| None }), &violations);
+        part.add(
+            "n",
+            &workload,
+            None,
+            Some(Origin { source: "f", line, line_of: &|_| None }),
+            violations.iter().map(Into::into),
+        );
     }
 
     fn listed(violations: &ViolationList) -> Vec<String> {

@@ -80,7 +80,9 @@ impl Counts {
 pub(super) struct WorkloadSum {
     /// True if a violation of at least [`super::Compliance::THRESHOLD`] was found.
     pub(super) is_in_breach: bool,
-    /// The counts of the pods with findings.
+    /// The evaluated templates, with findings or without.
+    templates: u32,
+    /// The counts of the pods and templates with findings.
     found: Counts,
 }
 
@@ -91,12 +93,26 @@ impl WorkloadSum {
         self.found.add(found);
     }
 
+    /// Adds the evaluation of a template.
+    pub(super) fn add_template(&mut self, is_in_breach: bool, found: &Tally) {
+        self.add(is_in_breach, found);
+        self.templates = self.templates.saturating_add(1);
+    }
+
     /// Adds the sum of another part of the input.
     pub(super) fn merge(&mut self, other: &Self) {
         self.add(other.is_in_breach, &other.found.tally());
+        self.templates = self.templates.saturating_add(other.templates);
     }
 
-    /// Returns the counts of the pods with findings.
+    /// Returns the counts of the templates, those without findings included.
+    pub(super) fn of_templates(&self) -> Tally {
+        let mut tally = self.found.tally();
+        tally.pods = u64::from(self.templates);
+        tally
+    }
+
+    /// Returns the counts of the pods and templates with findings.
     pub(super) fn found(&self) -> Tally {
         self.found.tally()
     }
@@ -106,33 +122,6 @@ impl WorkloadSum {
         let mut rules = policy.rules().iter();
         self.is_in_breach &= rules.any(|enabled| left.count(enabled.index) > 0 && breaches(enabled));
         self.found = left.into();
-    }
-}
-
-/// The sum of the evaluations of a workload's templates, which count only if no pod of the workload is evaluated.
-#[derive(Debug, Clone, Default)]
-pub(super) struct TemplateSum {
-    pub(super) sum: WorkloadSum,
-    /// The counts of all templates, with a penalty or without.
-    all: Counts,
-}
-
-impl TemplateSum {
-    /// Adds the tally of an evaluation.
-    pub(super) fn add(&mut self, is_in_breach: bool, found: &Tally, all: &Tally) {
-        self.sum.add(is_in_breach, found);
-        self.all.add(all);
-    }
-
-    /// Adds the sum of another part of the input.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.sum.merge(&other.sum);
-        self.all.add(&other.all.tally());
-    }
-
-    /// Returns the counts of all templates.
-    pub(super) fn all(&self) -> Tally {
-        self.all.tally()
     }
 }
 
@@ -162,6 +151,12 @@ impl Offender {
             half_points: tally.half_points(policy),
         }
     }
+
+    /// Returns the penalty in points.
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 points")]
+    pub fn penalty(&self) -> f64 {
+        self.half_points as f64 / 2.0
+    }
 }
 
 /// The workloads of a report, from which the worst ones are computed on demand.
@@ -170,7 +165,7 @@ pub struct Workloads {
     policy: EffectivePolicy,
     sums: HashMap<WorkloadKey, WorkloadSum>,
     /// The workloads of which only the template was evaluated; none of them is among `sums`.
-    templates: HashMap<WorkloadKey, TemplateSum>,
+    templates: HashMap<WorkloadKey, WorkloadSum>,
     offenders: usize,
 }
 
@@ -182,12 +177,12 @@ impl Workloads {
     pub(super) fn new(
         policy: &EffectivePolicy,
         mut sums: HashMap<WorkloadKey, WorkloadSum>,
-        mut templates: HashMap<WorkloadKey, TemplateSum>,
+        mut templates: HashMap<WorkloadKey, WorkloadSum>,
     ) -> Self {
         // Only these are moved: a second map of all templates would take as much memory again.
         templates.retain(|key, template| match sums.get_mut(key) {
             Some(sum) => {
-                sum.merge(&template.sum);
+                sum.merge(template);
                 false
             }
             None => true,
@@ -204,8 +199,7 @@ impl Workloads {
 
     /// Passes each workload with findings to `left`, and keeps the counts that it returns, if it returns any.
     pub(super) fn reduce(&mut self, mut left: impl FnMut(&WorkloadKey, &Tally) -> Option<Tally>) {
-        let templates = self.templates.iter_mut().map(|(key, template)| (key, &mut template.sum));
-        for (key, sum) in self.sums.iter_mut().chain(templates) {
+        for (key, sum) in self.sums.iter_mut().chain(&mut self.templates) {
             let found = sum.found();
             if found != Tally::default()
                 && let Some(left) = left(key, &found)
@@ -218,7 +212,7 @@ impl Workloads {
 
     /// Iterates over the workloads and their sums.
     pub(super) fn sums(&self) -> impl Iterator<Item = (&WorkloadKey, &WorkloadSum)> {
-        self.sums.iter().chain(self.templates.iter().map(|(key, template)| (key, &template.sum)))
+        self.sums.iter().chain(&self.templates)
     }
 
     /// Returns true if a workload was evaluated.

@@ -76,7 +76,9 @@ impl PodGroups {
 
     /// Returns a shared copy of a shape.
     pub(super) fn shape(&mut self, shape: &PodShape<'_>) -> Arc<PodShape<'static>> {
-        self.shapes.share(shape, |one| *one == *shape, || Arc::new(shape.to_static()))
+        let Self { shapes, texts, .. } = self;
+        let mut copy = || shape.copied(|text| Text::from(texts.text(text)));
+        shapes.share(shape, |one| *one == *shape, || Arc::new(copy()))
     }
 
     /// Adds a template, or a pod without a controller.

@@ -148,29 +148,32 @@ impl<'a> PodShape<'a> {
         shape
     }
 
-    /// Copies the shape, so that it borrows nothing.
-    pub(super) fn to_static(&self) -> PodShape<'static> {
-        let copy = |text: &Text<'a>| Text::from(text.to_string());
-        let port =
-            |port: &NamedPort<'a>| NamedPort { name: copy(&port.name), protocol: copy(&port.protocol) };
+    /// Copies the shape by a function that copies one text, so that it borrows nothing.
+    pub(super) fn copied(&self, mut copy: impl FnMut(&str) -> Text<'static>) -> PodShape<'static> {
+        let ports = self.ports.iter();
+        let ports = ports.map(|one| NamedPort { name: copy(&one.name), protocol: copy(&one.protocol) });
+        let ports = ports.collect();
+        let limits = self.limits.iter();
         let limits =
-            |one: &Limits<'a>| Limits { container: copy(&one.container), memory: one.memory, cpu: one.cpu };
-        let reference = |one: &Reference<'a>| Reference {
+            limits.map(|one| Limits { container: copy(&one.container), memory: one.memory, cpu: one.cpu });
+        let limits = limits.collect();
+        let references = self.references.iter().map(|one| Reference {
             kind: one.kind,
             name: copy(&one.name),
-            key: one.key.as_ref().map(copy),
+            key: one.key.as_ref().map(|key| copy(key)),
             place: one.place,
-        };
+        });
+        let references = references.collect();
         PodShape {
-            ports: self.ports.iter().map(port).collect(),
+            ports,
             uses_host_network: self.uses_host_network,
             has_host_port: self.has_host_port,
             has_claim: self.has_claim,
-            account: self.account.as_ref().map(copy),
+            account: self.account.as_ref().map(|account| copy(account)),
             automounts_token: self.automounts_token,
-            claims: self.claims.iter().map(copy).collect(),
-            limits: self.limits.iter().map(limits).collect(),
-            references: self.references.iter().map(reference).collect(),
+            claims: self.claims.iter().map(|claim| copy(claim)).collect(),
+            limits,
+            references,
         }
     }
 }

@@ -27,6 +27,9 @@ pub fn admission_policies(settings: &AdmissionSettings) -> serde_json::Result<Ve
         objects.extend([manifest(&policy)?, manifest(&binding)?]);
     }
     objects.extend([conflict_policy(), conflict_policy_binding()]);
+    for object in &mut objects {
+        object["spec"] = with_defaults(&object["spec"]);
+    }
     Ok(objects)
 }
 
@@ -53,8 +56,11 @@ pub fn is_fence_of(settings: &AdmissionSettings, wanted: &Value, installed: &Val
 
 /// Sets the defaults of the API server in the spec of an admission policy or of a binding.
 ///
+/// `matchConstraints` is atomic for server-side apply: without its defaults, each apply would change it, and so conflict
+/// with every other manager that applied the same.
+///
 /// Source: `pkg/apis/admissionregistration/v1/defaults.go` of Kubernetes.
-fn with_defaults(spec: &Value) -> Value {
+pub(super) fn with_defaults(spec: &Value) -> Value {
     let set = |object: &mut Map<String, Value>, field: &str, value: Value| {
         object.entry(field).or_insert(value);
     };

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::admission::with_defaults;
 use crate::policy::NAMED_SYSTEM_NAMESPACES;
 
 /// The name of the policy and of its binding.
@@ -61,7 +62,7 @@ pub fn self_fence(own: &str, account: &str, system: &[String]) -> [Value; 2] {
     let protected: Vec<_> = named.map(|name| format!("'{name}'")).collect();
     let protected = protected.join(", ");
     let cel = |text: &str| expression(text).replace("$account", &account).replace("$protected", &protected);
-    let policy = json!({
+    let mut policy = json!({
         "apiVersion": API_VERSION,
         "kind": "ValidatingAdmissionPolicy",
         "metadata": { "name": SELF_FENCE },
@@ -84,6 +85,7 @@ pub fn self_fence(own: &str, account: &str, system: &[String]) -> [Value; 2] {
             })),
         },
     });
+    policy["spec"] = with_defaults(&policy["spec"]);
     let binding = json!({
         "apiVersion": API_VERSION,
         "kind": "ValidatingAdmissionPolicyBinding",

@@ -7,7 +7,11 @@ use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
 
 use super::Observer;
+use super::scores::OFFENDERS;
 use crate::telemetry::{Metrics, MetricsError};
+
+/// The labels of a workload.
+const OFFENDER_LABELS: [&str; 2] = ["namespace", "workload"];
 
 /// The scores of an observer as gauges. A deleted namespace has none.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub struct ScoreCollector {
     namespaces: Opts,
     cluster_compliance: Opts,
     namespace_compliance: Opts,
+    violations: Opts,
+    offenders: Opts,
     pods: IntGauge,
     unreadable: IntGauge,
     descs: Vec<Desc>,
@@ -41,6 +47,12 @@ impl ScoreCollector {
             "namespace_compliance_ratio",
             "Share of a namespace's observed workloads without a violation of medium severity or worse, 0 to 1.",
         );
+        let violations =
+            Opts::new("cluster_violations", "Violations of all observed pods, by rule of the score.");
+        let offenders = Opts::new(
+            "offender_penalty_points",
+            "Penalty points of the 20 observed workloads that have the most of them.",
+        );
         let pods = IntGauge::new("pods_tracked", "Pods that the scores cover.")?;
         let unreadable =
             IntGauge::new("pods_unreadable", "Pods left out of the scores because they can't be read.")?;
@@ -48,7 +60,10 @@ impl ScoreCollector {
         let by_namespace = IntGaugeVec::new(namespaces.clone(), &["namespace"])?;
         let ratio = GaugeVec::new(cluster_compliance.clone(), &[])?;
         let ratios = GaugeVec::new(namespace_compliance.clone(), &["namespace"])?;
-        let collectors: [&dyn Collector; 6] = [&score, &by_namespace, &ratio, &ratios, &pods, &unreadable];
+        let by_rule = IntGaugeVec::new(violations.clone(), &["rule"])?;
+        let by_workload = GaugeVec::new(offenders.clone(), &OFFENDER_LABELS)?;
+        let collectors: [&dyn Collector; 8] =
+            [&score, &by_namespace, &ratio, &ratios, &by_rule, &by_workload, &pods, &unreadable];
         let descs = collectors.iter().flat_map(|collector| collector.desc()).cloned().collect();
         Ok(Self {
             observer,
@@ -56,6 +71,8 @@ impl ScoreCollector {
             namespaces,
             cluster_compliance,
             namespace_compliance,
+            violations,
+            offenders,
             pods,
             unreadable,
             descs,
@@ -67,6 +84,8 @@ impl ScoreCollector {
         let by_namespace = IntGaugeVec::new(self.namespaces.clone(), &["namespace"])?;
         let ratio = GaugeVec::new(self.cluster_compliance.clone(), &[])?;
         let ratios = GaugeVec::new(self.namespace_compliance.clone(), &["namespace"])?;
+        let by_rule = IntGaugeVec::new(self.violations.clone(), &["rule"])?;
+        let by_workload = GaugeVec::new(self.offenders.clone(), &OFFENDER_LABELS)?;
         self.observer.view(|view| {
             self.pods.set(gauge(view.board.cluster().pods));
             self.unreadable.set(gauge(view.board.unreadable()));
@@ -84,10 +103,17 @@ impl ScoreCollector {
                 for (namespace, compliance) in view.board.compliances() {
                     ratios.with_label_values(&[namespace]).set(compliance.ratio());
                 }
+                for (rule, count) in view.board.cluster().by_rule(view.board.policy()) {
+                    by_rule.with_label_values(&[rule.as_str()]).set(gauge(count));
+                }
+                for offender in view.board.offenders(OFFENDERS) {
+                    let labels = [&*offender.namespace, &*offender.workload];
+                    by_workload.with_label_values(&labels).set(offender.penalty());
+                }
             }
         });
-        let collectors: [&dyn Collector; 6] =
-            [&self.pods, &self.unreadable, &cluster, &by_namespace, &ratio, &ratios];
+        let collectors: [&dyn Collector; 8] =
+            [&self.pods, &self.unreadable, &cluster, &by_namespace, &ratio, &ratios, &by_rule, &by_workload];
         let mut families: Vec<_> = collectors.into_iter().flat_map(Collector::collect).collect();
         families.retain(|family| !family.get_metric().is_empty());
         Ok(families)

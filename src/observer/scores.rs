@@ -17,7 +17,7 @@ use crate::governance::{NamespaceReport, Offender, ReportSummary};
 use crate::rules::RuleId;
 
 /// The number of offenders in an answer.
-const OFFENDERS: usize = 20;
+pub(super) const OFFENDERS: usize = 20;
 /// The lifetime of a cached answer. Building one holds up the watch, and clients may ask at any rate.
 const FRESH: Duration = Duration::from_millis(100);
 
@@ -56,13 +56,13 @@ pub struct OffenderScore {
 }
 
 impl From<Offender> for OffenderScore {
-    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^52 points")]
     fn from(offender: Offender) -> Self {
+        let penalty = offender.penalty();
         Self {
             namespace: offender.namespace,
             workload: offender.workload,
             pods: offender.pods,
-            penalty: offender.half_points as f64 / 2.0,
+            penalty,
             counts: offender.counts.into_iter().collect(),
         }
     }

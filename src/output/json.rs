@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
 
-use super::json_row;
+use super::json_row::{self, RowTexts};
 use crate::governance::{Report, ViolationList};
 
 /// The bytes that are passed on at once.
@@ -20,21 +20,30 @@ pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-/// The violations of a report, each of which is serialized as the bytes of its JSON.
+/// The violations of a report, which are serialized as the bytes of their JSON, many at a time.
 ///
 /// Most of a large report are violations, and the serializer would take most of the time for them.
 struct Rows<'r>(&'r ViolationList);
 
-/// The JSON of a value.
+/// The JSON of values, between commas if there are several.
 struct Json<'j>(&'j [u8]);
 
 impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut rows = serializer.serialize_seq(Some(self.0.len()))?;
-        let mut json = Vec::new();
+        let (mut json, mut texts) = (Vec::with_capacity(2 * BUFFER), RowTexts::default());
         for violation in self.0.iter() {
-            json.clear();
-            json_row::append(&violation, &mut json);
+            if !json.is_empty() {
+                json.extend_from_slice(json_row::SEPARATOR);
+            }
+            texts.append(&violation, &mut json);
+            // Both buffers below pass as much on without a copy.
+            if json.len() >= BUFFER {
+                rows.serialize_element(&Json(&json))?;
+                json.clear();
+            }
+        }
+        if !json.is_empty() {
             rows.serialize_element(&Json(&json))?;
         }
         rows.end()

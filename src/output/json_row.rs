@@ -3,36 +3,126 @@
 use std::io::Write as _;
 
 use crate::governance::{SourceLine, ViolationRow};
+use crate::rules::{RuleId, Severity};
 
-/// Appends a violation, without the indentation of its first line.
+/// The bytes between two violations.
+pub(super) const SEPARATOR: &[u8] = b",\n    ";
+
+/// The number of findings whose JSON is kept. Objects that follow one another have few different ones.
+const FINDINGS: usize = 256;
+
+/// Writes violations one after the other. The JSON of what many of them have in common is kept.
 ///
-/// The result is that of the serializer, in a fraction of the time.
-pub(super) fn append(violation: &ViolationRow<'_>, json: &mut Vec<u8>) {
-    let ViolationRow {
-        namespace,
-        kind,
-        name,
-        owner,
-        container,
-        rule,
-        severity,
-        count: _,
-        message,
-        path,
-        source,
-    } = *violation;
-    json.push(b'{');
-    field(json, "\n      \"namespace\": ", Some(namespace));
-    field(json, ",\n      \"kind\": ", Some(kind));
-    field(json, ",\n      \"name\": ", Some(name));
-    field(json, ",\n      \"owner\": ", owner);
-    field(json, ",\n      \"container\": ", container);
-    field(json, ",\n      \"rule\": ", Some(rule.as_str()));
-    field(json, ",\n      \"severity\": ", Some(severity.as_str()));
-    field(json, ",\n      \"message\": ", Some(message));
-    field(json, ",\n      \"path\": ", Some(path));
-    place(json, ",\n      \"source\": ", source);
-    json.extend_from_slice(b"\n    }");
+/// A report stores equal texts once for many violations. Texts are therefore compared by their address, which is fast.
+/// If equal texts have different addresses, their JSON is only formatted once more.
+#[derive(Default)]
+pub(super) struct RowTexts<'r> {
+    /// The JSON before the name, by namespace and kind.
+    start: Kept<[Option<&'r str>; 2]>,
+    /// The JSON between the name and the container, by owner.
+    owner: Kept<[Option<&'r str>; 1]>,
+    /// The JSON from the container to the path, by all of its texts.
+    findings: Vec<Kept<FindingKey<'r>>>,
+    /// The JSON of the source, by file and line.
+    source: Kept<([Option<&'r str>; 1], u32)>,
+}
+
+/// The container, the message and the path of a finding, and its rule and severity.
+type FindingKey<'r> = ([Option<&'r str>; 3], Option<(RuleId, Severity)>);
+
+/// Some JSON, and the key that it belongs to.
+#[derive(Default)]
+struct Kept<K> {
+    key: K,
+    json: Vec<u8>,
+}
+
+impl<K: Key> Kept<K> {
+    /// Returns the JSON of a key, which is formatted if it is not that of the last key.
+    fn get(&mut self, key: K, format: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        if self.json.is_empty() || !key.is_same(&self.key) {
+            self.json.clear();
+            format(&mut self.json);
+            self.key = key;
+        }
+        &self.json
+    }
+}
+
+/// A key with texts.
+trait Key {
+    /// Returns true if all texts have the same address, and the rest is equal.
+    fn is_same(&self, other: &Self) -> bool;
+}
+
+impl<const N: usize> Key for [Option<&str>; N] {
+    fn is_same(&self, other: &Self) -> bool {
+        self.iter().zip(other).all(|texts| match texts {
+            (Some(a), Some(b)) => std::ptr::eq(*a, *b),
+            (None, None) => true,
+            _ => false,
+        })
+    }
+}
+
+impl<K: Key, R: PartialEq> Key for (K, R) {
+    fn is_same(&self, other: &Self) -> bool {
+        self.1 == other.1 && self.0.is_same(&other.0)
+    }
+}
+
+impl<'r> RowTexts<'r> {
+    /// Appends a violation, without the indentation of its first line.
+    ///
+    /// The result is that of the serializer, in a fraction of the time.
+    pub(super) fn append(&mut self, violation: &ViolationRow<'r>, json: &mut Vec<u8>) {
+        let ViolationRow {
+            namespace,
+            kind,
+            name,
+            owner,
+            container,
+            rule,
+            severity,
+            count: _,
+            message,
+            path,
+            source,
+        } = *violation;
+        json.extend_from_slice(self.start.get([Some(namespace), Some(kind)], |json| {
+            field(json, "{\n      \"namespace\": ", Some(namespace));
+            field(json, ",\n      \"kind\": ", Some(kind));
+            json.extend_from_slice(b",\n      \"name\": \"");
+        }));
+        characters(json, name);
+        json.extend_from_slice(self.owner.get([owner], |json| {
+            field(json, "\",\n      \"owner\": ", owner);
+        }));
+        self.findings.resize_with(FINDINGS, Kept::default);
+        let key = ([container, Some(message), Some(path)], Some((rule, severity)));
+        let slot = [message, path].map(|text| text.as_ptr().addr());
+        if let Some(kept) = self.findings.get_mut(slot_of(slot)) {
+            json.extend_from_slice(kept.get(key, |json| {
+                field(json, ",\n      \"container\": ", container);
+                field(json, ",\n      \"rule\": ", Some(rule.as_str()));
+                field(json, ",\n      \"severity\": ", Some(severity.as_str()));
+                field(json, ",\n      \"message\": ", Some(message));
+                field(json, ",\n      \"path\": ", Some(path));
+            }));
+        }
+        let key = ([source.map(|source| source.source)], source.map_or(0, |source| source.line));
+        json.extend_from_slice(self.source.get(key, |json| {
+            place(json, ",\n      \"source\": ", source);
+            json.extend_from_slice(b"\n    }");
+        }));
+    }
+}
+
+/// Returns the place for the JSON of a finding, from the addresses of its texts.
+fn slot_of([message, path]: [usize; 2]) -> usize {
+    // Texts that are stored one after the other have addresses close to each other.
+    let hash = message.wrapping_mul(31).wrapping_add(path).wrapping_mul(0x9e37_79b9);
+    (hash >> 16) % FINDINGS
 }
 
 fn field(json: &mut Vec<u8>, key: &str, value: Option<&str>) {
@@ -77,7 +167,7 @@ mod tests {
     use crate::rules::LATEST_TAG;
 
     #[test]
-    fn a_violation_is_written_as_the_serializer_writes_it() {
+    fn violations_are_written_as_the_serializer_writes_them() {
         let plain = ViolationRow {
             namespace: "",
             kind: "Pod",
@@ -99,12 +189,28 @@ mod tests {
             source: Some(SourceLine { source: odd, line: u32::MAX }),
             ..plain
         };
-        for violation in [plain, full] {
-            let mut json = Vec::new();
-            append(&violation, &mut json);
-            let expected = serde_json::to_string_pretty(&[violation]).unwrap();
-            let written = format!("[\n  {}\n]", String::from_utf8(json).unwrap().replace("\n    ", "\n  "));
-            assert_eq!(written, expected);
+        // The same texts come again, with another name, and then with one other text at a time.
+        let named = ViolationRow { name: "db", ..full };
+        let mut violations = vec![plain, full, named];
+        violations.extend([
+            ViolationRow { namespace: "team", ..named },
+            ViolationRow { kind: odd, ..named },
+            ViolationRow { owner: Some("ReplicaSet/web"), ..named },
+            ViolationRow { container: None, ..named },
+            ViolationRow { severity: Severity::Low, ..named },
+            ViolationRow { message: "another", ..named },
+            ViolationRow { path: "status", ..named },
+            ViolationRow { source: Some(SourceLine { source: odd, line: 1 }), ..named },
+            ViolationRow { source: None, ..named },
+            named,
+        ]);
+        let (mut json, mut texts) = (Vec::new(), RowTexts::default());
+        for violation in &violations {
+            json.extend_from_slice(if json.is_empty() { b"" } else { SEPARATOR });
+            texts.append(violation, &mut json);
         }
+        let expected = serde_json::to_string_pretty(&violations).unwrap();
+        let written = format!("[\n  {}\n]", String::from_utf8(json).unwrap().replace("\n    ", "\n  "));
+        assert_eq!(written, expected);
     }
 }

@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(requirement("key: team, operator: Exists, values: [a]"), Err(wrong.to_owned()));
         assert!(requirement("key: team, operator: Like").unwrap_err().contains("must be one of In, NotIn"));
         let placed =
-            format!("{head}metadata: {{name: p, namespace: n}}\nspec: {{namespaceSelector: {{}}}}\n");
+            format!("{head}metadata: {{name: p, namespace: shop}}\nspec: {{namespaceSelector: {{}}}}\n");
         assert_eq!(error(&placed), "metadata.namespace: a ClusterDevOpsPolicy has none: take it out");
     }
 

@@ -1,6 +1,6 @@
 //! The findings of rules, and their collection into violations.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 
@@ -39,15 +39,48 @@ pub struct Violation {
     pub values: Vec<String>,
 }
 
+/// One violation of one object, with borrowed texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViolationRef<'v> {
+    /// The broken rule.
+    pub rule: RuleId,
+    /// The severity under the policy.
+    pub severity: Severity,
+    /// The amount that it adds to the rule's count.
+    pub count: u64,
+    /// The container; none for a finding about the whole object.
+    pub container: Option<&'v str>,
+    /// The path of the field in the object.
+    pub path: &'v str,
+    /// The problem and its remedy.
+    pub message: &'v str,
+}
+
+impl<'v> From<&'v Violation> for ViolationRef<'v> {
+    fn from(violation: &'v Violation) -> Self {
+        let Violation { rule, severity, count, container, path, message, values: _ } = violation;
+        Self {
+            rule: *rule,
+            severity: *severity,
+            count: *count,
+            container: container.as_deref(),
+            path,
+            message,
+        }
+    }
+}
+
 /// Collects the findings of all rules in one object.
 ///
-/// Counts are always kept. The violations themselves are kept on request, because their texts are most of the cost of a
+/// Counts are always kept. The violations themselves are kept on request, because their texts are most of the cost of an
 /// evaluation.
 #[derive(Debug, Default)]
 pub struct Violations {
     keep: bool,
     keep_values: bool,
-    kept: Vec<Violation>,
+    kept: Vec<Kept>,
+    /// The texts of the violations, one behind the other, so that most of them need no memory of their own.
+    text: String,
     /// The values of the next finding.
     values: Vec<String>,
     current: Option<(RuleId, Severity)>,
@@ -56,10 +89,33 @@ pub struct Violations {
     recheck_at: Option<Timestamp>,
 }
 
+/// A violation whose texts are in the text of the collection.
+#[derive(Debug)]
+struct Kept {
+    rule: RuleId,
+    severity: Severity,
+    count: u64,
+    /// The offset of the container's name, if there is one; it ends at `path`.
+    container: Option<usize>,
+    /// The offset of the path, which ends at `message`.
+    path: usize,
+    message: usize,
+    /// The end of the message.
+    end: usize,
+    values: Vec<String>,
+}
+
 impl Violations {
     /// Starts a collection that keeps the violations, or only counts them.
     pub fn new(keep: bool) -> Self {
         Self { keep, ..Self::default() }
+    }
+
+    /// Forgets all findings, and keeps the memory for others.
+    pub fn clear(&mut self) {
+        self.kept.clear();
+        self.text.clear();
+        self.recheck_at = None;
     }
 
     /// Starts a collection that keeps the violations, each with the values that are wrong.
@@ -84,15 +140,17 @@ impl Violations {
         self.count += finding.count;
         self.worst = self.worst.max(self.current.map(|(_, severity)| severity));
         if let (true, Some((rule, severity))) = (self.keep, self.current) {
-            self.kept.push(Violation {
-                rule,
-                severity,
-                count: finding.count,
-                container: finding.container.map(str::to_owned),
-                path: fmt::format(finding.path),
-                message: fmt::format(finding.message),
-                values: std::mem::take(&mut self.values),
-            });
+            let text = &mut self.text;
+            let start = text.len();
+            text.push_str(finding.container.unwrap_or_default());
+            let path = text.len();
+            // Writing to memory can't fail.
+            let _ = text.write_fmt(finding.path);
+            let message = text.len();
+            let _ = text.write_fmt(finding.message);
+            let (container, end) = (finding.container.map(|_| start), text.len());
+            let (count, values) = (finding.count, std::mem::take(&mut self.values));
+            self.kept.push(Kept { rule, severity, count, container, path, message, end, values });
         }
     }
 
@@ -141,8 +199,30 @@ impl Violations {
         self.recheck_at
     }
 
+    /// Iterates over the violations that were kept.
+    pub fn kept(&self) -> impl Iterator<Item = ViolationRef<'_>> + Clone {
+        self.kept.iter().map(|kept| {
+            let text = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
+            ViolationRef {
+                rule: kept.rule,
+                severity: kept.severity,
+                count: kept.count,
+                container: kept.container.map(|start| text(start, kept.path)),
+                path: text(kept.path, kept.message),
+                message: text(kept.message, kept.end),
+            }
+        })
+    }
+
     /// The violations that were kept.
-    pub fn into_kept(self) -> Vec<Violation> {
-        self.kept
+    pub fn into_kept(mut self) -> Vec<Violation> {
+        let values = self.kept.iter_mut().map(|kept| std::mem::take(&mut kept.values));
+        let values: Vec<_> = values.collect();
+        let kept = self.kept().zip(values).map(|(violation, values)| {
+            let ViolationRef { rule, severity, count, container, path, message } = violation;
+            let (container, path) = (container.map(str::to_owned), path.to_owned());
+            Violation { rule, severity, count, container, path, message: message.to_owned(), values }
+        });
+        kept.collect()
     }
 }

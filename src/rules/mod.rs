@@ -27,7 +27,7 @@ pub use check::{Check, Context, ObjectContext, TypeContext};
 pub use container_place::{ContainerList, ContainerPlace};
 pub use custom::{at, custom, known, place};
 pub use efficiency::missing_resources::{RULE as MISSING_RESOURCES, lacking, lacking_message};
-pub use finding::{Finding, Violation, Violations};
+pub use finding::{Finding, Violation, ViolationRef, Violations};
 pub use fix::{Defaults, Fix, FixInput, FixOutcome, PartialContainer, ProbeDefaults, ResourceDefaults};
 pub use images::latest_tag::RULE as LATEST_TAG;
 pub use parameter::{Parameter, Parameters, Value};

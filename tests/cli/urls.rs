@@ -9,7 +9,10 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_ECDSA_P521_SHA512, SignatureAlgorithm,
 };
-use rustls::pki_types::PrivateKeyDer;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::{Run, run_with};
@@ -51,8 +54,14 @@ impl Server {
 
     fn with(certificate: &Certificate, key: &KeyPair, authority: &str) -> Self {
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        Self::serve(certificate.der().clone(), &key, authority)
+    }
+
+    fn serve(certificate: CertificateDer<'static>, key: &PrivateKeyDer<'_>, authority: &str) -> Self {
+        // The usual way to set a certificate refuses one of version 1.
+        let pair = CertifiedKey::new(vec![certificate], any_supported_type(key).unwrap());
         let config = ServerConfig::builder().with_no_client_auth();
-        let config = Arc::new(config.with_single_cert(vec![certificate.der().clone()], key).unwrap());
+        let config = Arc::new(config.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair))));
         let authority = super::directory(&[("ca.pem", authority.as_bytes())]);
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -143,6 +152,22 @@ fn a_certificate_that_go_accepts_is_accepted() {
         let run = server.analyze(&url, &[("SSL_CERT_FILE", "/dev/null")]);
         assert!(run.status == 2 && run.stderr.contains("(UnknownIssuer): "), "it is not trusted: {run}");
     }
+}
+
+#[test]
+fn a_certificate_of_version_1_is_an_error_that_names_the_version() {
+    let fixture = |name: &str| format!("{}/tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR"));
+    let certificate = CertificateDer::from_pem_file(fixture("client.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(fixture("client-key.pem")).unwrap();
+    let authority = std::fs::read_to_string(fixture("ca.pem")).unwrap();
+    let server = Server::serve(certificate, &key, &authority);
+    let url = format!("https://127.0.0.1:{}/pod.yaml", server.port);
+    let run = server.analyze(&url, &[]);
+    let expected = format!(
+        "error: {url}: can't be read: the server's certificate is not of X.509 version 3: have a new one made, or \
+         download the manifest and read the file\n"
+    );
+    assert!(run.status == 2 && run.stderr == expected, "{run}");
 }
 
 #[test]

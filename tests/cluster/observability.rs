@@ -7,6 +7,7 @@ use crate::prometheus::{Prometheus, program};
 use crate::watch::helpers::{create, object, pod};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube_devops::manifests::Mode;
 use kube_devops::manifests::installation::Installation;
 use kube_devops::manifests::observability::{ALERTS, DASHBOARDS, prometheus_rule};
 use kube_devops::policy::DevOpsPolicy;
@@ -29,7 +30,8 @@ fn fixture() -> String {
 #[ignore = "needs Prometheus: make test"]
 fn promtool_passes_the_tests_of_the_alerts() {
     let directory = tempfile::tempdir().unwrap();
-    let rule = prometheus_rule(&Installation::default(), &[], "docs/runbooks");
+    let installation = Installation { modes: Mode::ALL.to_vec(), ..Installation::default() };
+    let rule = prometheus_rule(&installation, &[], "docs/runbooks");
     // JSON is valid YAML.
     fs::write(directory.path().join("rules.yaml"), rule["spec"].to_string()).unwrap();
     fs::write(directory.path().join("alerts.yaml"), fixture()).unwrap();

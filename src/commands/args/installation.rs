@@ -1,5 +1,7 @@
 //! The flags that describe an installation.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use clap::value_parser;
 
@@ -16,7 +18,7 @@ pub(in crate::commands) struct InstallationArgs {
     namespace: String,
 
     /// Image
-    #[arg(long, value_name = "REFERENCE", default_value = DEFAULT_IMAGE)]
+    #[arg(long, value_name = "REFERENCE", default_value = DEFAULT_IMAGE, value_parser = image)]
     image: String,
 
     /// Number of pods of each Deployment
@@ -57,6 +59,19 @@ pub(in crate::commands) struct InstallationArgs {
     network_policies: bool,
 }
 
+fn image(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err("not a reference to an image: give one such as registry.example/kube-devops:0.1.0");
+    }
+    Ok(text.to_owned())
+}
+
+/// Returns each name once, in the given order.
+fn once(names: &[String]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    names.iter().filter(|name| seen.insert(*name)).cloned().collect()
+}
+
 impl InstallationArgs {
     /// Returns the installation, with further system namespaces. An error if it would fail closed with one replica.
     pub(in crate::commands) fn installation(
@@ -71,8 +86,8 @@ impl InstallationArgs {
             image: self.image.clone(),
             replicas: self.replicas,
             modes: self.modes.clone(),
-            namespaces: self.watch_namespace.clone(),
-            reconcile_namespaces: self.reconcile_namespace.clone(),
+            namespaces: once(&self.watch_namespace),
+            reconcile_namespaces: once(&self.reconcile_namespace),
             rule_permissions: self.rules_permissions,
             system_namespaces,
             crds: !self.no_crds,

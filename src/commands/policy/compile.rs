@@ -3,8 +3,9 @@
 use std::io::Write as _;
 
 use anyhow::{Context as _, bail};
+use serde_json::Value;
 
-use crate::cluster::{self, CallError};
+use crate::cluster::{self, CallError, Cluster, HelmRelease};
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, SystemNamespaceArgs, namespace};
 use crate::manifests::installation::DEFAULT_NAMESPACE;
@@ -21,7 +22,8 @@ use crate::terminal::{note, to_stdout};
 /// Namespaces; and the MutatingAdmissionPolicy kube-devops-yield, by which the fields of enforcement give way to other
 /// writes.
 ///
-/// The operator may only read them. Run this command again after each update of kube-devops.
+/// The operator may only read them. Run this command again after each update of kube-devops. The Helm chart and `deploy
+/// generate-all` install the same objects, so an installation by Helm is updated by an upgrade of the release instead.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     /// Install the policies by server-side apply, without fields that others added, instead of printing them
@@ -59,9 +61,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Clean);
     }
     let cluster = cluster::connect(&args.connect.options()).await?;
+    refuse_helm(&cluster, &objects).await?;
     for object in &objects {
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_lowercase();
-        let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+        let (kind, name) = kind_and_name(object);
         match cluster.apply_exactly(object, OBJECT_MANAGER, is_installed_as).await {
             Ok(applied) => to_stdout(|out| writeln!(out, "{kind} {name} {applied}"))?,
             Err(error) if error.code() == Some(404) && kind.starts_with("mutating") => note(format_args!(
@@ -81,4 +83,25 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         }
     }
     Ok(ExitStatus::Clean)
+}
+
+/// Fails if Helm manages one of the objects: the next upgrade would find fields with another owner, which Helm 4 refuses.
+async fn refuse_helm(cluster: &Cluster, objects: &[Value]) -> anyhow::Result<()> {
+    for object in objects {
+        let (kind, name) = kind_and_name(object);
+        let stored = cluster.get_object(object).await;
+        let stored = stored.with_context(|| format!("cannot read the {kind} {name}"))?;
+        if let Some(release) = stored.as_ref().and_then(HelmRelease::of) {
+            bail!(
+                "{release} manages the {kind} {name}: upgrade the release, which installs these policies, instead"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Returns the kind and the name of an object, in lower case.
+fn kind_and_name(object: &Value) -> (String, String) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
+    (text(&object["kind"]), text(&object["metadata"]["name"]))
 }

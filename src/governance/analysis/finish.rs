@@ -88,7 +88,7 @@ impl Analysis<'_> {
         let mut templates = std::mem::take(&mut self.templates);
         templates.retain(|key, _| !with_pods.contains(key));
         for (key, template) in &templates {
-            self.count(key.namespace(), &template.all());
+            self.count(key.namespace(), &template.of_templates());
         }
         self.templates = templates;
     }

@@ -40,7 +40,8 @@ impl Analysis<'_> {
         let object = Owner { kind: &types.kind, name };
         let key = WorkloadKey::new(namespace, object);
         let evaluation = self.evaluate_type(policy, Some(types), metadata, &key);
-        self.violations.add_certain(namespace, object, origin, &evaluation.violations);
+        let violations = evaluation.violations.iter().map(Into::into);
+        self.violations.add_certain(namespace, object, origin, violations);
         self.others.add(namespace, &evaluation.tally);
     }
 

@@ -156,7 +156,7 @@ impl Analysis<'_> {
         }
         self.others.add(&identity.namespace, &tally);
         let named = Owner { kind: identity.kind.name(), name: &identity.name };
-        self.violations.add_certain(&identity.namespace, named, origin, &kept);
+        self.violations.add_certain(&identity.namespace, named, origin, kept.iter().map(Into::into));
     }
 
     /// Returns the place of the exemption that accepts a rule's findings in an object, if there is one.
@@ -253,8 +253,8 @@ impl Analysis<'_> {
                 }
                 ObjectKind::Other(_) => self.others.add(&object.namespace, &tally),
             }
-            let violation = violation.as_deref().map_or(&[][..], std::slice::from_ref);
-            self.violations.add_known(object, origin, violation);
+            let violation = violation.as_deref().map(Into::into);
+            self.violations.add_known(object, origin, violation.into_iter());
         }
     }
 }

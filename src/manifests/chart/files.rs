@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::template::{FAILURE_POLICY, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template};
+use super::template::{
+    END_IF, FAILURE_POLICY, IF_ENABLED, NAMESPACE, RUNBOOKS, SYSTEM_NAMESPACE, define, template,
+};
 use crate::manifests::installation::{APP, Component, Installation, added_rules, all, rules};
 use crate::manifests::observability::{DASHBOARDS, prometheus_rule};
 use crate::manifests::{
@@ -106,8 +108,18 @@ fn role_rules() -> Result<String, ChartError> {
 }
 
 fn alerts() -> Result<String, ChartError> {
-    let rule = prometheus_rule(&Installation::default(), &[], RUNBOOKS);
-    Ok(define(&format!("{APP}.alerts"), &rule["spec"]["groups"])?)
+    let installation = Installation { modes: Mode::ALL.to_vec(), ..Installation::default() };
+    let mut groups = prometheus_rule(&installation, &[], RUNBOOKS)["spec"]["groups"].take();
+    let rules = groups[1]["rules"].take();
+    let mut conditional = Vec::new();
+    for rule in rules.as_array().into_iter().flatten() {
+        let component = rule["labels"]["component"].as_str();
+        conditional.extend(component.map(|component| format!("{IF_ENABLED}{component}").into()));
+        conditional.push(rule.clone());
+        conditional.extend(component.map(|_| END_IF.into()));
+    }
+    groups[1]["rules"] = conditional.into();
+    Ok(define(&format!("{APP}.alerts"), &groups)?)
 }
 
 /// Returns the admission policies and the configurations of the webhook, each under the values that ask for it.

@@ -17,6 +17,11 @@ pub(super) const RUNBOOKS: &str = "placeholder-runbooks";
 /// Stands for the failure policy of the webhook.
 pub(super) const FAILURE_POLICY: &str = "placeholder-failure-policy";
 
+/// Starts items of a list that are there where a component is enabled, whose name follows.
+pub(super) const IF_ENABLED: &str = "placeholder-if-";
+/// Ends these items.
+pub(super) const END_IF: &str = "placeholder-end";
+
 const SOURCE: &str = "Generated from src/manifests by `UPDATE=1 cargo test --test generated`.";
 
 /// Returns an object as a template. `metadata` are the arguments of the named template that writes the labels and
@@ -54,6 +59,14 @@ fn filled(yaml: &str) -> String {
             let [start, end] = ["range .Values.systemNamespaces", "end"]
                 .map(|action| format!("{indent}{{{{- {action} }}}}"));
             lines.extend([start, line, end]);
+            continue;
+        }
+        if let Some(component) = item.strip_prefix("- ").and_then(|item| item.strip_prefix(IF_ENABLED)) {
+            lines.push(format!("{indent}{{{{- if .Values.{component}.enabled }}}}"));
+            continue;
+        }
+        if item == format!("- {END_IF}") {
+            lines.push(format!("{indent}{{{{- end }}}}"));
             continue;
         }
         let whole = |placeholder: &str| {

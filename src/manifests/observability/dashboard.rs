@@ -12,6 +12,8 @@ pub struct Dashboard {
     pub name: &'static str,
     /// The title.
     pub title: &'static str,
+    /// True if its panels follow the variable for the namespace.
+    pub by_namespace: bool,
     /// The panels, row by row.
     pub panels: &'static [Panel],
 }
@@ -31,6 +33,10 @@ impl Dashboard {
             panels.push(panel.model(index + 1, x, y));
             x += panel.width;
         }
+        let mut variables = vec![datasource(), variable("cluster", "leader")];
+        if self.by_namespace {
+            variables.push(variable("namespace", "namespace_health_score"));
+        }
         json!({
             "uid": format!("{APP}-{}", self.name),
             "title": self.title,
@@ -39,7 +45,7 @@ impl Dashboard {
             "editable": true,
             "refresh": "30s",
             "time": { "from": "now-6h", "to": "now" },
-            "templating": { "list": [datasource(), variable("cluster", "leader"), variable("namespace", "namespace_health_score")] },
+            "templating": { "list": variables },
             "annotations": { "list": [] },
             "panels": panels,
         })

@@ -29,6 +29,7 @@ pub static FLEET_RECORDINGS: [Recording; 3] = [
 /// The alerts about clusters of a fleet.
 pub static FLEET_ALERTS: [Alert; 1] = [Alert {
     name: "KubeDevopsClusterSilent",
+    component: None,
     expression: "max by (cluster) (max_over_time(kube_devops:cluster_health_score:max[1d])) \
                  unless on (cluster) kube_devops:cluster_health_score:max",
     for_: "15m",

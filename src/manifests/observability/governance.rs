@@ -7,6 +7,7 @@ use super::panel::{Form, Panel};
 pub(super) static GOVERNANCE: Dashboard = Dashboard {
     name: "governance",
     title: "kube-devops: governance",
+    by_namespace: true,
     panels: &[
         Panel {
             title: "Cluster health score",
@@ -39,6 +40,25 @@ pub(super) static GOVERNANCE: Dashboard = Dashboard {
             unit: "none",
             width: 6,
             queries: &[("max by (severity) (violations_by_severity{cluster=~\"$cluster\"})", "{{severity}}")],
+        },
+        Panel {
+            title: "Violations by rule",
+            description: "The violations of all observed pods, by rule of the score.",
+            form: Form::BarGauge,
+            unit: "none",
+            width: 12,
+            queries: &[("sort_desc(max by (rule) (cluster_violations{cluster=~\"$cluster\"}))", "{{rule}}")],
+        },
+        Panel {
+            title: "Worst offenders",
+            description: "The workloads that cost the most points.",
+            form: Form::BarGauge,
+            unit: "none",
+            width: 12,
+            queries: &[(
+                "sort_desc(topk(10, max by (namespace, workload) (offender_penalty_points{cluster=~\"$cluster\", namespace=~\"$namespace\"})))",
+                "{{namespace}} {{workload}}",
+            )],
         },
         Panel {
             title: "Scores over time",
@@ -144,22 +164,33 @@ pub(super) static GOVERNANCE: Dashboard = Dashboard {
             )],
         },
         Panel {
-            title: "Admission requests",
+            title: "Native denials",
+            description: "Denials per second by the admission policies in the API server. Needs its metrics.",
+            form: Form::TimeSeries,
+            unit: "ops",
+            width: 8,
+            queries: &[(
+                "sum(rate(apiserver_validating_admission_policy_check_total{cluster=~\"$cluster\", policy=\"kube-devops-deny\", enforcement_action=\"deny\"}[$__rate_interval])) or vector(0)",
+                "denied",
+            )],
+        },
+        Panel {
+            title: "Webhook requests",
             description: "The webhook's answers per second, by result.",
             form: Form::TimeSeries,
             unit: "ops",
-            width: 12,
+            width: 8,
             queries: &[(
                 "sum by (result) (rate(webhook_requests_total{cluster=~\"$cluster\"}[$__rate_interval]))",
                 "{{result}}",
             )],
         },
         Panel {
-            title: "Denials by rule",
+            title: "Webhook denials by rule",
             description: "The ten rules for which the webhook denied the most requests within an hour.",
             form: Form::BarGauge,
             unit: "none",
-            width: 12,
+            width: 8,
             queries: &[(
                 "sort_desc(topk(10, sum by (rule) (increase(webhook_denials_total{cluster=~\"$cluster\"}[1h]))))",
                 "{{rule}}",

@@ -7,6 +7,7 @@ use super::panel::{Form, Panel};
 pub(super) static OPERATIONS: Dashboard = Dashboard {
     name: "operations",
     title: "kube-devops: operations",
+    by_namespace: false,
     panels: &[
         Panel {
             title: "Leader",
@@ -68,6 +69,28 @@ pub(super) static OPERATIONS: Dashboard = Dashboard {
             width: 12,
             queries: &[(
                 "sum by (result) (rate(devopspolicy_reconcile_total{cluster=~\"$cluster\"}[$__rate_interval]))",
+                "{{result}}",
+            )],
+        },
+        Panel {
+            title: "API requests",
+            description: "Requests to the API server per second, by verb.",
+            form: Form::TimeSeries,
+            unit: "reqps",
+            width: 12,
+            queries: &[(
+                "sum by (verb) (rate(api_requests_total{cluster=~\"$cluster\"}[$__rate_interval]))",
+                "{{verb}}",
+            )],
+        },
+        Panel {
+            title: "Failed API requests",
+            description: "Requests to the API server per second that failed, by cause.",
+            form: Form::TimeSeries,
+            unit: "reqps",
+            width: 12,
+            queries: &[(
+                "sum by (result) (rate(api_requests_total{cluster=~\"$cluster\", result!=\"ok\"}[$__rate_interval])) or vector(0)",
                 "{{result}}",
             )],
         },

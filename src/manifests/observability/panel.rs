@@ -13,6 +13,40 @@ pub enum Form {
     BarGauge,
 }
 
+impl Form {
+    /// Returns the id of Grafana's plugin.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Stat => "stat",
+            Self::TimeSeries => "timeseries",
+            Self::BarGauge => "bargauge",
+        }
+    }
+
+    /// Returns all options that the plugin requires, most of them with its defaults.
+    ///
+    /// Source: the types `Options` of `github.com/grafana/grafana-foundation-sdk/go`.
+    fn options(self) -> Value {
+        let legend = |shown: bool| json!({ "displayMode": "list", "placement": "bottom", "showLegend": shown, "calcs": [] });
+        let reduce = json!({ "values": false, "calcs": ["lastNotNull"], "fields": "" });
+        match self {
+            Self::Stat => json!({
+                "colorMode": "value", "graphMode": "area", "justifyMode": "auto", "textMode": "auto",
+                "wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
+                "orientation": "auto", "reduceOptions": reduce,
+            }),
+            Self::TimeSeries => {
+                json!({ "legend": legend(true), "tooltip": { "mode": "multi", "sort": "desc" } })
+            }
+            Self::BarGauge => json!({
+                "orientation": "horizontal", "displayMode": "basic", "valueMode": "color", "namePlacement": "auto",
+                "showUnfilled": true, "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300,
+                "legend": legend(false), "reduceOptions": reduce,
+            }),
+        }
+    }
+}
+
 /// A panel.
 #[derive(Debug)]
 pub struct Panel {
@@ -49,23 +83,15 @@ impl Panel {
                 })
             })
             .collect();
-        let (kind, options) = match self.form {
-            Form::Stat => ("stat", json!({ "colorMode": "value", "graphMode": "area" })),
-            Form::TimeSeries => (
-                "timeseries",
-                json!({ "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [] } }),
-            ),
-            Form::BarGauge => ("bargauge", json!({ "orientation": "horizontal", "displayMode": "basic" })),
-        };
         let mut defaults = json!({ "unit": self.unit });
         if self.unit == "percentunit" {
             defaults["min"] = 0.into();
             defaults["max"] = 1.into();
         }
         json!({
-            "id": id, "type": kind, "title": self.title, "description": self.description,
+            "id": id, "type": self.form.kind(), "title": self.title, "description": self.description,
             "gridPos": { "x": x, "y": y, "w": self.width, "h": HEIGHT },
-            "datasource": datasource, "targets": targets, "options": options,
+            "datasource": datasource, "targets": targets, "options": self.form.options(),
             "fieldConfig": { "defaults": defaults, "overrides": [] },
         })
     }

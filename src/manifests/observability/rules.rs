@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::installation::Installation;
+use crate::manifests::installation::{Component, Installation};
 
 /// A recording rule.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Recording {
 pub struct Alert {
     /// The name.
     pub name: &'static str,
+    /// The component whose series it reads, without which there is no such rule; `None` for series of all components.
+    pub component: Option<Component>,
     /// The expression in `PromQL`.
     pub expression: &'static str,
     /// The time for which the expression has to hold.
@@ -65,9 +67,10 @@ pub static RECORDINGS: [Recording; 8] = [
 ];
 
 /// The alerts.
-pub static ALERTS: [Alert; 14] = [
+pub static ALERTS: [Alert; 16] = [
     Alert {
         name: "KubeDevopsScoreLow",
+        component: Some(Component::Watch),
         expression: "kube_devops:namespace_health_score:max < 60",
         for_: "15m",
         severity: "warning",
@@ -75,6 +78,7 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsScoreBurning",
+        component: Some(Component::Watch),
         expression: "kube_devops:health_budget_burn:avg5m > 14.4 and kube_devops:health_budget_burn:avg1h > 14.4 \
                      or kube_devops:health_budget_burn:avg30m > 6 and kube_devops:health_budget_burn:avg6h > 6",
         for_: "2m",
@@ -83,21 +87,19 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsComplianceFalling",
+        component: Some(Component::Watch),
         expression: "kube_devops:cluster_compliance_ratio:max - (kube_devops:cluster_compliance_ratio:max offset 1d) \
                      < -0.1",
         for_: "30m",
         severity: "warning",
         summary: "Compliance fell by more than 10 percentage points within a day.",
     },
-    Alert {
-        name: "KubeDevopsDown",
-        expression: "absent(leader)",
-        for_: "5m",
-        severity: "critical",
-        summary: "Prometheus reaches no replica of kube-devops.",
-    },
+    down(Component::Watch, "absent(leader{name=\"kube-devops-watch\"})"),
+    down(Component::Reconcile, "absent(leader{name=\"kube-devops-reconcile\"})"),
+    down(Component::Webhook, "absent(leader{name=\"kube-devops-webhook\"})"),
     Alert {
         name: "KubeDevopsLeaderMissing",
+        component: None,
         expression: "max by (name) (leader) == 0",
         for_: "2m",
         severity: "critical",
@@ -105,6 +107,7 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsWatchStale",
+        component: Some(Component::Watch),
         expression: "sum by (instance) (increase(watch_failures_total{category!=\"expired\"}[10m])) > 0",
         for_: "10m",
         severity: "warning",
@@ -112,13 +115,16 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsApiServerUnreachable",
-        expression: "sum by (instance) (increase(watch_failures_total{category=\"unreachable\"}[5m])) > 0",
+        component: None,
+        expression: "sum by (instance) (rate(api_requests_total{result=\"unreachable\"}[5m])) \
+                     / sum by (instance) (rate(api_requests_total[5m])) > 0.5",
         for_: "5m",
         severity: "critical",
         summary: "{{ $labels.instance }} cannot reach the API server.",
     },
     Alert {
         name: "KubeDevopsReconcileErrors",
+        component: Some(Component::Reconcile),
         expression: "sum(rate(devopspolicy_reconcile_total{result=\"error\"}[10m])) \
                      / sum(rate(devopspolicy_reconcile_total[10m])) > 0.1",
         for_: "10m",
@@ -127,6 +133,7 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsPatchesWithdrawn",
+        component: Some(Component::Reconcile),
         expression: "sum(max by (category) (increase(enforcement_withdrawals_total[1h]))) > 0",
         for_: "0m",
         severity: "warning",
@@ -134,6 +141,7 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsIncident",
+        component: Some(Component::Reconcile),
         expression: "sum(max by (category) (increase(enforcement_withdrawals_total[15m]))) > 3",
         for_: "0m",
         severity: "critical",
@@ -141,6 +149,7 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsWebhookErrors",
+        component: Some(Component::Webhook),
         expression: "sum(rate(webhook_requests_total{result=~\"error|unsynced|invalid\"}[5m])) \
                      / sum(rate(webhook_requests_total[5m])) > 0.01",
         for_: "10m",
@@ -150,6 +159,7 @@ pub static ALERTS: [Alert; 14] = [
     // The API server alone counts the calls that never reach the webhook.
     Alert {
         name: "KubeDevopsWebhookUnreachable",
+        component: Some(Component::Webhook),
         expression: "sum(increase(apiserver_admission_webhook_fail_open_count\
                      {name=~\"(validate|mutate).devops.stochastic.io\"}[5m])) > 0 \
                      or sum(increase(apiserver_admission_webhook_rejection_count\
@@ -160,6 +170,7 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsWebhookSlow",
+        component: Some(Component::Webhook),
         expression: "histogram_quantile(0.99, sum by (le) (rate(webhook_request_duration_seconds_bucket[5m]))) > 0.1",
         for_: "10m",
         severity: "warning",
@@ -167,12 +178,26 @@ pub static ALERTS: [Alert; 14] = [
     },
     Alert {
         name: "KubeDevopsWebhookCertificateExpiring",
+        component: Some(Component::Webhook),
         expression: "min(webhook_certificate_expiry_seconds) < 7 * 24 * 3600",
         for_: "1h",
         severity: "warning",
         summary: "The certificate of the webhook expires in {{ $value | humanizeDuration }}.",
     },
 ];
+
+/// Returns the alert about a component of which no replica can be scraped. `absent` needs the name of its Lease: the
+/// series of another component would hide that one's are gone.
+const fn down(component: Component, expression: &'static str) -> Alert {
+    Alert {
+        name: "KubeDevopsDown",
+        component: Some(component),
+        expression,
+        for_: "5m",
+        severity: "critical",
+        summary: "Prometheus reaches no replica of {{ $labels.name }}.",
+    }
+}
 
 /// Returns the rules as an object of the Prometheus operator. `runbooks` is the place of the pages in `docs/runbooks`.
 pub fn prometheus_rule(installation: &Installation, labels: &[(String, String)], runbooks: &str) -> Value {
@@ -181,7 +206,10 @@ pub fn prometheus_rule(installation: &Installation, labels: &[(String, String)],
         metadata["labels"][key] = value.as_str().into();
     }
     let recordings: Vec<_> = RECORDINGS.iter().map(Recording::rule).collect();
-    let alerts: Vec<_> = ALERTS.iter().map(|alert| alert.rule(runbooks)).collect();
+    let components = installation.components();
+    let is_installed =
+        |alert: &&Alert| alert.component.is_none_or(|component| components.contains(&component));
+    let alerts: Vec<_> = ALERTS.iter().filter(is_installed).map(|alert| alert.rule(runbooks)).collect();
     json!({
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
@@ -201,11 +229,15 @@ impl Recording {
 
 impl Alert {
     pub(super) fn rule(&self, runbooks: &str) -> Value {
+        let mut labels = json!({ "severity": self.severity });
+        if let Some(component) = self.component {
+            labels["component"] = component.command().into();
+        }
         json!({
             "alert": self.name,
             "expr": self.expression,
             "for": self.for_,
-            "labels": { "severity": self.severity },
+            "labels": labels,
             "annotations": {
                 "summary": self.summary,
                 "runbook_url": format!("{}/{}.md", runbooks.trim_end_matches('/'), self.name),

@@ -27,12 +27,12 @@ const CAPABILITIES: [&str; 4] = [
     "--values=-",
 ];
 
-fn chart() -> PathBuf {
+pub(super) fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/kube-devops")
 }
 
 /// Runs Helm and returns its standard output.
-fn helm(release: &str, arguments: &[&str], values: &Value) -> Result<String, String> {
+pub(super) fn helm(release: &str, arguments: &[&str], values: &Value) -> Result<String, String> {
     let mut command = Command::new(program(release));
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), values.to_string()).unwrap();
@@ -128,6 +128,10 @@ fn installations() -> Vec<(Value, Installation)> {
             Installation { namespaces: texts(["shop", "bank"]), ..of(&[Mode::Watch]) },
         ),
         (
+            json!({ "watch": { "enabled": false }, "reconcile": { "enabled": false }, "global": null }),
+            of(&[]),
+        ),
+        (
             json!({
                 "watch": { "enabled": false }, "reconcile": { "namespaces": ["shop", "bank"] },
                 "rules": { "permissions": "recommended" },
@@ -184,7 +188,6 @@ fn helm_renders_what_deploy_and_observability_print() {
 #[test]
 #[ignore = "needs Helm: make test"]
 fn a_misspelt_value_or_a_wrong_type_is_refused() {
-    let chart = chart();
     for values in [
         json!({ "wacth": { "enabled": true } }),
         json!({ "watch": { "replica": 3 } }),
@@ -194,11 +197,77 @@ fn a_misspelt_value_or_a_wrong_type_is_refused() {
         json!({ "reconcile": { "reports": "policyreports" } }),
         json!({ "image": { "digest": "abc" } }),
         json!({ "rules": { "permissions": "some" } }),
+        json!({ "fullnameOverride": "My_App" }),
+        json!({ "fullnameOverride": "a.b" }),
+        json!({ "fullnameOverride": "123" }),
+        json!({ "nameOverride": "my app" }),
+        json!({ "image": { "tag": "a b" } }),
+        json!({ "image": { "repository": "Foo/Bar" } }),
+        json!({ "watch": { "resources": { "limit": {} } } }),
+        json!({ "watch": { "resources": { "limits": { "memory": "12Gx" } } } }),
+        json!({ "securityContext": { "runAsRoot": true } }),
+        json!({ "tolerations": [{ "operator": "Maybe" }] }),
+        json!({ "commonLabels": { "a b": "c" } }),
+        json!({ "podLabels": { "a": "b c" } }),
+        json!({ "watch": { "serviceAccount": { "name": "a b" } } }),
     ] {
-        let arguments = [&["template", "x", chart.to_str().unwrap()][..], &CAPABILITIES].concat();
-        let error = helm("helm4", &arguments, &values).unwrap_err();
-        assert!(error.contains("schema"), "{values}: {error}");
+        assert!(refusal(&values).contains("schema"), "{values}: {}", refusal(&values));
     }
+    let one_port = json!({ "webhook": { "enabled": true, "port": 8081 } });
+    assert!(refusal(&one_port).contains("give each a port of its own"), "{}", refusal(&one_port));
+}
+
+/// Returns the message by which both Helms refuse values.
+fn refusal(values: &Value) -> String {
+    let chart = chart();
+    let arguments = [&["template", "x", chart.to_str().unwrap()][..], &CAPABILITIES].concat();
+    ["helm4", "helm3"].map(|release| helm(release, &arguments, values).unwrap_err()).concat()
+}
+
+#[test]
+#[ignore = "needs Helm: make test"]
+fn labels_by_which_commands_select_cannot_be_replaced() {
+    let part = "app.kubernetes.io/part-of";
+    let others = json!({ part: "platform", "team": "platform" });
+    let values = json!({ "commonLabels": others, "podLabels": others, "webhook": { "enabled": true } });
+    for release in ["helm4", "helm3"] {
+        for object in render(release, &values) {
+            let labels = &object["metadata"]["labels"];
+            assert_eq!(
+                (&labels[part], &labels["team"]),
+                (&json!("kube-devops"), &json!("platform")),
+                "{object}"
+            );
+            if object["kind"] == "Deployment" {
+                let labels = &object["spec"]["template"]["metadata"]["labels"];
+                assert_eq!(
+                    (&labels[part], &labels["team"]),
+                    (&json!("kube-devops"), &json!("platform")),
+                    "{object}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Helm: make test"]
+fn the_packaged_chart_names_the_published_image() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/package");
+    let run = Command::new(script)
+        .args(["registry.example", "acme/kube-devops"])
+        .arg(directory.path())
+        .env("HELM", program("helm4"))
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{run:?}");
+    let archive = directory.path().join(concat!("kube-devops-", env!("CARGO_PKG_VERSION"), ".tgz"));
+    let arguments = [&["template", "x", archive.to_str().unwrap()][..], &CAPABILITIES].concat();
+    let text = helm("helm4", &arguments, &json!({})).unwrap();
+    let images: BTreeSet<_> = text.lines().filter_map(|line| line.trim().strip_prefix("image: ")).collect();
+    let image = concat!("\"registry.example/acme/kube-devops:", env!("CARGO_PKG_VERSION"), "\"");
+    assert_eq!(images, [image].into());
 }
 
 /// Every value that no installation above sets.
@@ -208,7 +277,8 @@ fn everything_else() -> Value {
         "fullnameOverride": "governance", "nameOverride": "kd",
         "image": { "digest": format!("sha256:{}", "0".repeat(64)), "pullPolicy": "Always" },
         "global": { "imagePullSecrets": ["shared"] }, "imagePullSecrets": ["own"],
-        "systemNamespaces": ["infra"], "crds": { "keep": false }, "networkPolicy": { "enabled": true },
+        "systemNamespaces": ["infra"], "crds": { "keep": false },
+        "networkPolicy": { "enabled": true, "apiServerPorts": [443, 16443] },
         "watch": { "replicas": 1, "extraArgs": ["--log-level=debug"], "serviceAccount": account("watch") },
         "reconcile": {
             "resources": { "limits": { "memory": "1Gi" } },
@@ -256,6 +326,8 @@ fn names_labels_and_pods_follow_the_values() {
     };
     let deployment = find("Deployment", "governance-webhook");
     let pod = &deployment["spec"]["template"]["spec"];
+    let update = &deployment["spec"]["strategy"]["rollingUpdate"];
+    assert_eq!(*update, json!({ "maxSurge": 0, "maxUnavailable": 1 }), "the ports of a node are taken");
     assert_eq!(pod["securityContext"]["runAsUser"], Value::Null);
     assert_eq!(pod["imagePullSecrets"], json!([{ "name": "shared" }, { "name": "own" }]));
     let flags = ["webhook", "serve", "--log-format=json", "--system-namespace=infra"];
@@ -265,6 +337,8 @@ fn names_labels_and_pods_follow_the_values() {
         "--listen=:9081",
     ]);
     assert_eq!(pod["containers"][0]["args"], json!(flags.collect::<Vec<_>>()));
+    let egress = &find("NetworkPolicy", "governance-watch")["spec"]["egress"][0]["ports"];
+    assert_eq!(egress[1]["port"], 16443);
     let registered = find("ValidatingWebhookConfiguration", "kube-devops-webhook");
     assert_eq!(registered["webhooks"][0]["clientConfig"]["service"]["name"], "governance-webhook");
     let fence = find("ValidatingAdmissionPolicy", "kube-devops-self-fence").to_string();
@@ -292,21 +366,33 @@ fn names_labels_and_pods_follow_the_values() {
 #[test]
 #[ignore = "needs Helm: make test"]
 fn hooks_run_our_binary_with_an_account_of_their_own() {
-    let reports = json!({ "reconcile": { "reports": "openreports" } });
-    for (values, reconcile) in [(json!({}), "enforce"), (reports, "enforce,reports")] {
+    let reports = json!({ "reconcile": { "reports": "openreports", "enforce": false } });
+    let limited = json!({
+        "reconcile": { "namespaces": ["shop", "bank"] }, "rules": { "permissions": "all" },
+    });
+    let own = "--own-namespace=ops";
+    for (values, reconcile) in [
+        (json!({}), vec![format!("check --for=enforce,native {own}")]),
+        (reports, vec![format!("check --for=reconcile,native,reports {own}")]),
+        (
+            limited,
+            ["shop", "bank"]
+                .map(|name| format!("check --for=enforce {own} --namespace={name} --rules=all"))
+                .to_vec(),
+        ),
+    ] {
         let hooks: Vec<_> = render("helm4", &values).into_iter().filter(is_hook).collect();
         let commands: Vec<_> = hooks
             .iter()
             .flat_map(|hook| [&hook["spec"]["template"]["spec"], &hook["spec"]])
-            .filter_map(|pod| pod["containers"][0]["args"].as_array())
+            .filter_map(|pod| pod["containers"].as_array())
+            .flatten()
+            .filter_map(|container| container["args"].as_array())
             .map(|args| args.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "))
             .collect();
-        let expected = [
-            "uninstall --stop --namespace=ops".to_owned(),
-            "check --for=watch --own-namespace=ops".to_owned(),
-            format!("check --for={reconcile} --own-namespace=ops"),
-        ];
-        assert_eq!(commands.into_iter().collect::<BTreeSet<_>>(), expected.into());
+        let expected = ["uninstall --stop --namespace=ops", "check --for=watch --own-namespace=ops"];
+        let expected = expected.map(str::to_owned).into_iter().chain(reconcile);
+        assert_eq!(commands.into_iter().collect::<BTreeSet<_>>(), expected.collect());
     }
 }
 

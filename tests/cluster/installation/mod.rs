@@ -4,5 +4,6 @@
 mod accounts;
 mod chart;
 mod fence;
+mod helm_upgrade;
 mod objects;
 mod uninstall;

@@ -20,6 +20,7 @@
     record: kube_devops:health_budget_burn:avg6h
 - name: kube-devops.alerts
   rules:
+  {{- if .Values.watch.enabled }}
   - alert: KubeDevopsScoreLow
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsScoreLow.md
@@ -27,7 +28,10 @@
     expr: kube_devops:namespace_health_score:max < 60
     for: 15m
     labels:
+      component: watch
       severity: warning
+  {{- end }}
+  {{- if .Values.watch.enabled }}
   - alert: KubeDevopsScoreBurning
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsScoreBurning.md
@@ -35,7 +39,10 @@
     expr: kube_devops:health_budget_burn:avg5m > 14.4 and kube_devops:health_budget_burn:avg1h > 14.4 or kube_devops:health_budget_burn:avg30m > 6 and kube_devops:health_budget_burn:avg6h > 6
     for: 2m
     labels:
+      component: watch
       severity: critical
+  {{- end }}
+  {{- if .Values.watch.enabled }}
   - alert: KubeDevopsComplianceFalling
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsComplianceFalling.md
@@ -43,15 +50,42 @@
     expr: kube_devops:cluster_compliance_ratio:max - (kube_devops:cluster_compliance_ratio:max offset 1d) < -0.1
     for: 30m
     labels:
+      component: watch
       severity: warning
+  {{- end }}
+  {{- if .Values.watch.enabled }}
   - alert: KubeDevopsDown
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsDown.md
-      summary: Prometheus reaches no replica of kube-devops.
-    expr: absent(leader)
+      summary: Prometheus reaches no replica of {{ "{{" }} $labels.name }}.
+    expr: absent(leader{name="kube-devops-watch"})
     for: 5m
     labels:
+      component: watch
       severity: critical
+  {{- end }}
+  {{- if .Values.reconcile.enabled }}
+  - alert: KubeDevopsDown
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsDown.md
+      summary: Prometheus reaches no replica of {{ "{{" }} $labels.name }}.
+    expr: absent(leader{name="kube-devops-reconcile"})
+    for: 5m
+    labels:
+      component: reconcile
+      severity: critical
+  {{- end }}
+  {{- if .Values.webhook.enabled }}
+  - alert: KubeDevopsDown
+    annotations:
+      runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsDown.md
+      summary: Prometheus reaches no replica of {{ "{{" }} $labels.name }}.
+    expr: absent(leader{name="kube-devops-webhook"})
+    for: 5m
+    labels:
+      component: webhook
+      severity: critical
+  {{- end }}
   - alert: KubeDevopsLeaderMissing
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsLeaderMissing.md
@@ -60,6 +94,7 @@
     for: 2m
     labels:
       severity: critical
+  {{- if .Values.watch.enabled }}
   - alert: KubeDevopsWatchStale
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWatchStale.md
@@ -67,15 +102,18 @@
     expr: sum by (instance) (increase(watch_failures_total{category!="expired"}[10m])) > 0
     for: 10m
     labels:
+      component: watch
       severity: warning
+  {{- end }}
   - alert: KubeDevopsApiServerUnreachable
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsApiServerUnreachable.md
       summary: "{{ "{{" }} $labels.instance }} cannot reach the API server."
-    expr: sum by (instance) (increase(watch_failures_total{category="unreachable"}[5m])) > 0
+    expr: sum by (instance) (rate(api_requests_total{result="unreachable"}[5m])) / sum by (instance) (rate(api_requests_total[5m])) > 0.5
     for: 5m
     labels:
       severity: critical
+  {{- if .Values.reconcile.enabled }}
   - alert: KubeDevopsReconcileErrors
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsReconcileErrors.md
@@ -83,7 +121,10 @@
     expr: sum(rate(devopspolicy_reconcile_total{result="error"}[10m])) / sum(rate(devopspolicy_reconcile_total[10m])) > 0.1
     for: 10m
     labels:
+      component: reconcile
       severity: warning
+  {{- end }}
+  {{- if .Values.reconcile.enabled }}
   - alert: KubeDevopsPatchesWithdrawn
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsPatchesWithdrawn.md
@@ -91,7 +132,10 @@
     expr: sum(max by (category) (increase(enforcement_withdrawals_total[1h]))) > 0
     for: 0m
     labels:
+      component: reconcile
       severity: warning
+  {{- end }}
+  {{- if .Values.reconcile.enabled }}
   - alert: KubeDevopsIncident
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsIncident.md
@@ -99,7 +143,10 @@
     expr: sum(max by (category) (increase(enforcement_withdrawals_total[15m]))) > 3
     for: 0m
     labels:
+      component: reconcile
       severity: critical
+  {{- end }}
+  {{- if .Values.webhook.enabled }}
   - alert: KubeDevopsWebhookErrors
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookErrors.md
@@ -107,7 +154,10 @@
     expr: sum(rate(webhook_requests_total{result=~"error|unsynced|invalid"}[5m])) / sum(rate(webhook_requests_total[5m])) > 0.01
     for: 10m
     labels:
+      component: webhook
       severity: warning
+  {{- end }}
+  {{- if .Values.webhook.enabled }}
   - alert: KubeDevopsWebhookUnreachable
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookUnreachable.md
@@ -115,7 +165,10 @@
     expr: sum(increase(apiserver_admission_webhook_fail_open_count{name=~"(validate|mutate).devops.stochastic.io"}[5m])) > 0 or sum(increase(apiserver_admission_webhook_rejection_count{name="validate.devops.stochastic.io", error_type="calling_webhook_error"}[5m])) > 0
     for: 5m
     labels:
+      component: webhook
       severity: critical
+  {{- end }}
+  {{- if .Values.webhook.enabled }}
   - alert: KubeDevopsWebhookSlow
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookSlow.md
@@ -123,7 +176,10 @@
     expr: histogram_quantile(0.99, sum by (le) (rate(webhook_request_duration_seconds_bucket[5m]))) > 0.1
     for: 10m
     labels:
+      component: webhook
       severity: warning
+  {{- end }}
+  {{- if .Values.webhook.enabled }}
   - alert: KubeDevopsWebhookCertificateExpiring
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsWebhookCertificateExpiring.md
@@ -131,5 +187,7 @@
     expr: min(webhook_certificate_expiry_seconds) < 7 * 24 * 3600
     for: 1h
     labels:
+      component: webhook
       severity: warning
+  {{- end }}
 {{- end }}

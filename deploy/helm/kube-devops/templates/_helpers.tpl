@@ -6,7 +6,7 @@
 {{- define "kube-devops.fullname" -}}
 {{- $name := include "kube-devops.name" . }}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
-{{- default $full .Values.fullnameOverride | trunc 48 | trimSuffix "-" }}
+{{- default $full .Values.fullnameOverride | replace "." "-" | trunc 48 | trimSuffix "-" }}
 {{- end }}
 
 {{- /* The labels by which pods are selected: (list root component). */}}
@@ -19,23 +19,28 @@ app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end }}
 
-{{- /* Labels and annotations of an object: (list root component annotations labels); the last two are optional. */}}
+{{- /* The labels of a pod: (list root component). Those of the chart win, because commands select pods by them. */}}
+{{- define "kube-devops.podLabels" -}}
+{{- $own := include "kube-devops.selector" . | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "kube-devops" }}
+{{- toYaml (merge $own (index . 0).Values.podLabels) }}
+{{- end }}
+
+{{- /* Labels and annotations of an object: (list root component annotations labels); the last two are optional. Labels of
+the chart win over commonLabels, because commands select objects by them. */}}
 {{- define "kube-devops.metadata" -}}
 {{- $root := index . 0 -}}
+{{- $own := include "kube-devops.selector" . | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/part-of" "kube-devops" }}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") }}
+{{- $added := dict }}
+{{- if gt (len .) 3 }}
+{{- $added = default (dict) (index . 3) }}
+{{- end -}}
 labels:
-  {{- include "kube-devops.selector" . | nindent 2 }}
-  app.kubernetes.io/part-of: kube-devops
-  app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
-  app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-  helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
-  {{- if gt (len .) 3 }}
-  {{- with index . 3 }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-  {{- end }}
-  {{- with $root.Values.commonLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- toYaml (merge (dict) $added $own $root.Values.commonLabels) | nindent 2 }}
 {{- $annotations := $root.Values.commonAnnotations }}
 {{- if gt (len .) 2 }}
 {{- $annotations = merge (dict) (default (dict) (index . 2)) $annotations }}
@@ -62,7 +67,7 @@ annotations:
 
 {{- define "kube-devops.image" -}}
 {{- $image := .Values.image }}
-{{- $registry := default $image.registry .Values.global.imageRegistry }}
+{{- $registry := default $image.registry (default (dict) .Values.global).imageRegistry }}
 {{- with $registry }}{{ trimSuffix "/" . }}/{{ end }}{{ $image.repository }}
 {{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ default .Chart.AppVersion $image.tag }}{{ end }}
 {{- end }}
@@ -102,7 +107,7 @@ roleRef:
   name: {{ $.name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ $.account }}
+    name: {{ $.account | quote }}
     namespace: {{ $.root.Release.Namespace | quote }}
 {{- end }}
 {{- end }}
@@ -117,10 +122,11 @@ enableServiceLinks: false
 securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with concat $root.Values.global.imagePullSecrets $root.Values.imagePullSecrets | uniq }}
+{{- $shared := (default (dict) $root.Values.global).imagePullSecrets }}
+{{- with concat (default (list) $shared) $root.Values.imagePullSecrets | uniq }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- with $root.Values.nodeSelector }}
@@ -136,6 +142,6 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}

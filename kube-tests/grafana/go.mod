@@ -1,0 +1,6 @@
+// The schema of Grafana's dashboards.
+module kube-devops/grafana
+
+go 1.26.0
+
+require github.com/grafana/grafana-foundation-sdk/go v0.0.22
