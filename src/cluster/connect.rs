@@ -2,6 +2,7 @@
 //!
 //! It follows client-go. Each module below names its counterpart there.
 
+mod child;
 mod contexts;
 mod credentials;
 mod entries;
@@ -12,6 +13,7 @@ mod forward;
 mod in_cluster;
 mod kubeconfig;
 mod load;
+mod plugins;
 mod profile;
 mod resolve;
 mod target;
@@ -27,6 +29,7 @@ pub use contexts::{KubeContext, contexts};
 pub(super) use credentials::CredentialsError;
 pub use entries::Overrides;
 pub use error::{ConnectError, Place};
+pub use plugins::SharedPlugins;
 pub use profile::{AccessProviders, ProfileAccess, ProviderFileError};
 pub(super) use transport::ProxyError;
 pub(super) use untrusted::explain;
@@ -36,7 +39,7 @@ use super::paging::Paging;
 use super::request_log::RequestLog;
 use crate::proxy::Login;
 use base64::Engine as _;
-use credentials::{Credentials, PluginCredentials, TokenFile, bearer};
+use credentials::{Credentials, TokenFile, bearer};
 use environment::Environment;
 use exec::Plugin;
 use http::header::{HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -94,6 +97,8 @@ pub struct ConnectOptions {
     pub watch_seconds: Option<u32>,
     /// True if no exec plugin may prompt the user.
     pub no_prompt: bool,
+    /// The exec plugins. Connections whose options are clones share the run of a plugin for the same server and user.
+    pub plugins: SharedPlugins,
     /// The paging of lists.
     pub paging: Paging,
     /// The counter of requests.
@@ -139,7 +144,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Cluster, ConnectError> 
     let target = find(options, &environment)?;
     let server = target.server.uri.to_string().trim_end_matches('/').to_owned();
     let tls = Tls::new(&target)?;
-    let credentials = credentials(&target, !options.no_prompt)?;
+    let credentials = credentials(&target, &server, options)?;
     let held = credentials.held().await;
     let held = held
         .map_err(|error| ConnectError::Credentials { server: server.clone(), reason: error.to_string() })?;
@@ -200,7 +205,7 @@ fn find(options: &ConnectOptions, environment: &Environment) -> Result<Target, C
     Err(ConnectError::NoKubeconfig { looked })
 }
 
-fn credentials(target: &Target, may_prompt: bool) -> Result<Credentials, ConnectError> {
+fn credentials(target: &Target, server: &str, options: &ConnectOptions) -> Result<Credentials, ConnectError> {
     let in_address =
         || target.server.login.as_ref().and_then(Login::basic).map_or(Credentials::None, Credentials::Fixed);
     Ok(match &target.login {
@@ -225,7 +230,8 @@ fn credentials(target: &Target, may_prompt: bool) -> Result<Credentials, Connect
         LoginMethod::Exec(login) => {
             let ExecLogin { exec, .. } = &**login;
             let cluster = exec.provide_cluster_info.then(|| cluster_info(target, login)).transpose()?;
-            Credentials::Plugin(PluginCredentials::new(Plugin { exec: exec.clone(), cluster, may_prompt }))
+            let plugin = Plugin { exec: exec.clone(), cluster, may_prompt: !options.no_prompt };
+            Credentials::Plugin(options.plugins.credentials(server, plugin))
         }
     })
 }

@@ -38,7 +38,7 @@ pub use call::CallError;
 pub use category::category;
 pub use connect::{
     AccessProviders, Cluster, ConnectError, ConnectOptions, KubeContext, Overrides, Place, ProfileAccess,
-    ProviderFileError, connect, contexts,
+    ProviderFileError, SharedPlugins, connect, contexts,
 };
 pub use events::Events;
 pub use follow::{Sink, follow};

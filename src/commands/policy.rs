@@ -10,6 +10,7 @@ mod files;
 mod fixes;
 mod impact;
 mod import;
+mod import_lines;
 mod rehearse;
 pub(super) mod release;
 mod retry;

@@ -26,7 +26,7 @@ const LONGEST_REASON: usize = 256;
 /// The most characters of the rules in an annotation. Native admission could not compare more within its budget.
 const MOST_CHARACTERS: usize = 8_000;
 
-/// The kinds whose objects a controller makes for a workload.
+/// The kinds of objects that have no say once another object owns them.
 const MANAGED: [&str; 4] = ["Pod", "ReplicaSet", "ReplicationController", "Job"];
 
 /// The exemption that the annotations of one object declare, and their problems.
@@ -111,8 +111,8 @@ impl AnnotatedExemptions {
     ///
     /// A pod, `ReplicaSet`, `ReplicationController` or Job with an owner is not asked: its owner's annotations count.
     pub fn add_object(&mut self, namespace: &str, object: Owner<'_>, metadata: &Metadata<'_>) {
-        let is_managed = MANAGED.contains(&object.kind) && metadata.controller().is_some();
-        if is_managed || metadata.annotation(EXEMPT).is_none() {
+        let is_owned = MANAGED.contains(&object.kind) && metadata.has_owner();
+        if is_owned || metadata.annotation(EXEMPT).is_none() {
             return;
         }
         let named = object.full_name(namespace);
@@ -341,6 +341,22 @@ mod tests {
         ] {
             assert!(problem(annotations).0.is_empty(), "{annotations:?}");
         }
+    }
+
+    #[test]
+    fn a_pod_with_an_owner_of_any_kind_has_no_say() {
+        let read = |owners: &str| {
+            let json = format!(
+                r#"{{"annotations": {{"{EXEMPT}": "pending", "{EXEMPT_REASON}": "old"}}, "ownerReferences": [{owners}]}}"#
+            );
+            let metadata = serde_json::from_str::<Metadata<'_>>(&json).unwrap();
+            let mut found = AnnotatedExemptions::default();
+            found.add_object("shop", Owner { kind: "Pod", name: "a" }, &metadata);
+            !found.is_empty()
+        };
+        assert!(read(""));
+        assert!(!read(r#"{"kind": "ConfigMap", "name": "a"}"#));
+        assert!(!read(r#"{"kind": "ReplicaSet", "name": "a", "controller": true}"#));
     }
 
     #[test]

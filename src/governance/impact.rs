@@ -9,7 +9,7 @@ use super::{Analysis, Report, Scope, Score};
 use crate::policy::{DevOpsPolicySpec, EffectivePolicy, EnforcementMode, PolicyError, PolicySide};
 use crate::rules::{self, Check, RuleId};
 
-/// The kinds of workloads that enforcement patches.
+/// The kinds of workloads that enforcement may patch.
 const PATCHED: [&str; 3] = ["Deployment", "StatefulSet", "DaemonSet"];
 
 /// The policies of two sides, ready to evaluate the same objects.
@@ -40,7 +40,7 @@ struct Outcome {
     score: Option<Score>,
     failing: Findings,
     denied: Findings,
-    patched: Findings,
+    fixable: Findings,
 }
 
 /// Workloads as `Kind/name`, each with the rules that matter.
@@ -56,7 +56,7 @@ pub struct Impact {
     pub from: String,
     /// The second side.
     pub to: String,
-    /// The namespaces with a difference, sorted by name.
+    /// The namespaces in which anything was evaluated, sorted by name.
     pub namespaces: Vec<NamespaceImpact>,
     /// The parts of the input that could not be read.
     pub errors: Vec<String>,
@@ -78,9 +78,9 @@ pub struct NamespaceImpact {
     pub no_longer_failing: Vec<WorkloadImpact>,
     /// The workloads that admission would deny only under the second side.
     pub newly_denied: Vec<WorkloadImpact>,
-    /// The workloads with a fix that only the second side asks enforcement for. `policy rehearse` tells which of them it
-    /// would patch.
-    pub newly_patched: Vec<WorkloadImpact>,
+    /// The workloads with a violation that has a fix, and that only the second side enforces. Their state and settings
+    /// may still keep enforcement from them: `policy rehearse` tells which it would patch.
+    pub newly_fixable: Vec<WorkloadImpact>,
 }
 
 /// A workload, with the rules that differ.
@@ -144,6 +144,21 @@ impl ImpactPolicies {
     }
 }
 
+impl Impact {
+    /// Returns true if any outcome or score differs.
+    pub fn differs(&self) -> bool {
+        self.namespaces.iter().any(NamespaceImpact::differs)
+    }
+}
+
+impl NamespaceImpact {
+    /// Returns true if any outcome or the score differs.
+    pub fn differs(&self) -> bool {
+        let lists = [&self.newly_failing, &self.no_longer_failing, &self.newly_denied, &self.newly_fixable];
+        self.score_before != self.score_after || lists.iter().any(|list| !list.is_empty())
+    }
+}
+
 impl ImpactSide {
     /// Adds the report of the objects under one policy. The report has kept its violations.
     fn add(&mut self, spec: &DevOpsPolicySpec, report: &Report) {
@@ -164,13 +179,13 @@ impl ImpactSide {
             }
             let is_patched = PATCHED.contains(&object.kind);
             if enforces && is_patched && rules::fix_of(row.rule).is_some() {
-                outcome.patched.entry(workload.clone()).or_default().insert(row.rule);
+                outcome.fixable.entry(workload.clone()).or_default().insert(row.rule);
             }
             outcome.failing.entry(workload).or_default().insert(row.rule);
         }
     }
 
-    /// Returns the namespaces whose outcome differs on another side.
+    /// Returns each namespace, with the differences of its outcome on another side.
     fn impact_of(&self, after: &Self) -> Vec<NamespaceImpact> {
         let names: BTreeSet<_> = self.0.keys().chain(after.0.keys()).collect();
         let none = Outcome::default();
@@ -184,17 +199,9 @@ impl ImpactSide {
                 newly_failing: only_in(&after.failing, &before.failing),
                 no_longer_failing: only_in(&before.failing, &after.failing),
                 newly_denied: only_in(&after.denied, &before.denied),
-                newly_patched: only_in(&after.patched, &before.patched),
+                newly_fixable: only_in(&after.fixable, &before.fixable),
             };
-            let lists = [
-                &impact.newly_failing,
-                &impact.no_longer_failing,
-                &impact.newly_denied,
-                &impact.newly_patched,
-            ];
-            if impact.score_before != impact.score_after || lists.iter().any(|list| !list.is_empty()) {
-                impacts.push(impact);
-            }
+            impacts.push(impact);
         }
         impacts
     }
@@ -259,12 +266,15 @@ mod tests {
         assert_eq!(listed(&impact.newly_failing), both("missing-liveness"));
         assert_eq!(listed(&impact.no_longer_failing), both("missing-readiness"));
         assert_eq!(listed(&impact.newly_denied), both("latest-tag"));
-        assert_eq!(listed(&impact.newly_patched), ["Deployment/web missing-liveness"]);
+        assert_eq!(listed(&impact.newly_fixable), ["Deployment/web missing-liveness"]);
         assert_eq!(
             (impact.score_before.map(Score::value), impact.score_after.map(Score::value)),
             (Some(93), Some(92))
         );
-        assert_eq!(after.impact_of(&after), []);
+        let same = after.impact_of(&after);
+        let [same] = same.as_slice() else { panic!("{same:?}") };
+        assert!(impact.differs() && !same.differs());
+        assert_eq!((same.score_before, same.score_after), (impact.score_after, impact.score_after));
     }
 
     #[test]

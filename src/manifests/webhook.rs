@@ -249,14 +249,14 @@ mod tests {
 
     #[test]
     fn the_configuration_is_as_documented() {
-        insta::assert_snapshot!(yaml_serde::to_string(&configuration(false)).unwrap());
+        insta::assert_snapshot!(crate::yaml::to_string(&configuration(false)).unwrap());
         let closed = configuration(true).webhooks.unwrap().remove(0);
         assert_eq!(closed.failure_policy.as_deref(), Some("Fail"));
     }
 
     #[test]
     fn the_mutating_configuration_is_as_documented_and_never_fails_closed() {
-        insta::assert_snapshot!(yaml_serde::to_string(&mutating(true)).unwrap());
+        insta::assert_snapshot!(crate::yaml::to_string(&mutating(true)).unwrap());
     }
 
     fn mutating(fail_closed: bool) -> MutatingWebhookConfiguration {

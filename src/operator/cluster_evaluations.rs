@@ -127,6 +127,11 @@ impl ClusterEvaluations {
         }
     }
 
+    /// Begins to note changes for a policy. From now on they wake it, even before its first evaluation.
+    pub(super) fn follow(&mut self, policy: &PolicyRef) {
+        self.policies.entry(policy.clone()).or_default();
+    }
+
     /// Makes a policy due for a reconcile. One that was never reconciled is about to be.
     pub(super) fn wake(&mut self, policy: &PolicyRef) {
         if self.policies.contains_key(policy) {
@@ -272,6 +277,17 @@ mod tests {
         all.note_changed(&names(&["a"]), |_| true);
         all.set(&policy, "a", evaluated(0));
         assert_eq!(due(&mut all), 1);
+    }
+
+    #[test]
+    fn a_change_wakes_a_policy_that_was_never_evaluated() {
+        let (mut all, policy) = (ClusterEvaluations::default(), PolicyRef::cluster("p"));
+        let woken = |all: &mut ClusterEvaluations| all.note_changed(&names(&["a"]), |_| true);
+        assert_eq!(woken(&mut all), []);
+        all.follow(&policy);
+        assert_eq!(woken(&mut all), std::slice::from_ref(&policy));
+        let due = all.due(&policy, version(1), &names(&["a", "b"]), true, Timestamp::UNIX_EPOCH);
+        assert_eq!(due, ["a", "b"]);
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub(super) async fn reconcile(
     let Some(policy) = known else { return Ok(Action::await_change()) };
     let leads = operator.leadership.is_leader();
     let is_going = policy.policy.metadata.deletion_timestamp.is_some();
+    if !is_going {
+        // Before the wait for verdicts, so that the first of them wakes a new policy too.
+        operator.cluster_evaluations().follow(&key);
+    }
     // The status is written once, with the verdicts that the same change causes.
     if leads
         && !is_going

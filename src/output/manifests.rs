@@ -4,6 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
+use crate::yaml;
+
 /// The format of manifests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ManifestFormat {
@@ -23,7 +25,7 @@ impl ManifestFormat {
                     if index > 0 {
                         writeln!(out, "---")?;
                     }
-                    out.write_all(yaml_serde::to_string(object).map_err(io::Error::other)?.as_bytes())?;
+                    yaml::write(out, object)?;
                 }
                 Ok(())
             }

@@ -9,6 +9,7 @@ use similar::TextDiff;
 use super::{Text, impact};
 use crate::governance::Impact;
 use crate::policy::PolicyDifference;
+use crate::yaml;
 
 /// The format of differences between policies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -58,7 +59,8 @@ impl DifferenceFormat {
 }
 
 fn unified(difference: &PolicyDifference, out: &mut Text<'_>) -> io::Result<()> {
-    let [before, after] = difference.specs.each_ref().map(|spec| spec.as_ref().map_or(String::new(), yaml));
+    let [before, after] =
+        difference.specs.each_ref().map(|spec| spec.as_ref().map_or(String::new(), written));
     let [one, other] = difference.headers.each_ref().map(|name| name.as_deref().unwrap_or("/dev/null"));
     let diff = TextDiff::from_lines(&before, &after);
     let diff = diff.unified_diff().context_radius(3).header(one, other).to_string();
@@ -75,6 +77,6 @@ fn unified(difference: &PolicyDifference, out: &mut Text<'_>) -> io::Result<()> 
     Ok(())
 }
 
-fn yaml(spec: &Value) -> String {
-    yaml_serde::to_string(&json!({ "spec": spec })).unwrap_or_else(|_| spec.to_string())
+fn written(spec: &Value) -> String {
+    yaml::to_string(&json!({ "spec": spec })).unwrap_or_else(|_| spec.to_string())
 }

@@ -9,6 +9,7 @@ use super::Text;
 use crate::enforcement::{Field, Limits, NOT_EVALUATED, Plan, RehearsalOutcome, Rehearsed};
 use crate::policy::RemediationSpec;
 use crate::workload::count;
+use crate::yaml;
 
 /// Writes what a policy of this name would do, and how long it would take by itself under the operator's budgets.
 pub fn rehearsal(
@@ -92,8 +93,8 @@ fn unfixed(plan: &Plan, out: &mut Text<'_>) -> io::Result<()> {
 
 /// The unified diff of two pod templates as YAML.
 fn diff(before: &Value, after: &Value) -> String {
-    let yaml = |value: &Value| yaml_serde::to_string(value).unwrap_or_else(|_| value.to_string());
-    let (before, after) = (yaml(before), yaml(after));
+    let written = |value: &Value| yaml::to_string(value).unwrap_or_else(|_| value.to_string());
+    let (before, after) = (written(before), written(after));
     let diff = TextDiff::from_lines(&before, &after);
     diff.unified_diff().context_radius(3).header("spec.template", "spec.template").to_string()
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use crate::governance::Report;
+use crate::yaml;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    yaml_serde::to_writer(out, report).map_err(io::Error::other)
+    yaml::write(out, report)
 }

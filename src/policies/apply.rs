@@ -80,9 +80,8 @@ fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
         let mut metadata = object.metadata.clone();
         metadata.resource_version = None;
         metadata.generation = None;
-        for entry in metadata.managed_fields.iter_mut().flatten() {
-            entry.time = None;
-        }
+        // To own a setting beside another manager changes nothing.
+        metadata.managed_fields = None;
         (metadata, object.data.get("spec").cloned())
     };
     content(before) == content(after)
@@ -91,6 +90,20 @@ fn same(before: &DynamicObject, after: &DynamicObject) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_that_only_gets_another_owner_is_unchanged() {
+        let policy = |version: &str, manager: &str, spec: u64| -> DynamicObject {
+            serde_json::from_value(json!({
+                "metadata": { "name": "p", "resourceVersion": version, "managedFields": [{ "manager": manager }] },
+                "spec": { "maxRestartCount": spec },
+            }))
+            .unwrap()
+        };
+        let before = policy("1", "kubectl", 3);
+        assert!(same(&before, &policy("2", "kube-devops-policies", 3)));
+        assert!(!same(&before, &policy("2", "kubectl", 4)));
+    }
 
     #[test]
     fn a_policy_stays_in_its_set_unless_the_manifest_names_another_one() {

@@ -76,7 +76,8 @@ pub async fn import(
     }
     let mut is_complete = true;
     for (policy, manifest) in &manifests {
-        let step = step(policy, apply(cluster, manifest, ApplyOptions::default()).await)?;
+        let step = step(policy, apply(cluster, manifest, ApplyOptions::default()).await);
+        let step = step.map_err(|reason| ImportError::Ended { policy: policy.shown_name(), reason })?;
         is_complete &= !step.is_failure();
         report(step)?;
     }
@@ -99,12 +100,26 @@ pub async fn import(
 /// The reason why an import ended before its last step.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// Every further call would fail in the same way, or the set cannot be read.
-    #[error(transparent)]
-    Call(#[from] CallError),
+    /// Nothing was changed: the check of every policy would fail in the same way, or the set cannot be read.
+    #[error("{0}; nothing was changed")]
+    Call(CallError),
+    /// The API server did not answer the apply of a policy, and every further call would fail in the same way.
+    #[error("the import ended at policy {policy}, which may be applied or not: {reason}")]
+    Ended {
+        /// The policy, as reports name it.
+        policy: String,
+        /// The failure.
+        reason: CallError,
+    },
     /// The report cannot be written.
     #[error(transparent)]
     Report(#[from] std::io::Error),
+}
+
+impl From<CallError> for ImportError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
 }
 
 impl Import {
@@ -132,9 +147,10 @@ impl Import {
         Ok(found.into_iter().filter(is_surplus).collect())
     }
 
-    /// Returns the other set to which a policy of the cluster belongs.
+    /// Returns the other set to which a policy of the cluster belongs, if the manifest names a set.
     async fn other_set(&self, cluster: &Cluster, manifest: &Value) -> Result<Option<String>, CallError> {
-        let Some(set) = &self.set else { return Ok(None) };
+        let set = manifest.pointer("/metadata/labels").and_then(|labels| labels.get(SET_LABEL)?.as_str());
+        let Some(set) = set else { return Ok(None) };
         let before = match cluster.get_namespaced(manifest).await {
             Err(error) if error.is_general() => return Err(error),
             // The dry run reports the same failure.

@@ -171,12 +171,13 @@ impl Bundle {
         policy
     }
 
-    /// Returns the bundle as an object for a file, with the settings of the one that it extends.
+    /// Returns a copy of the bundle as an object for a file, under another name and with the settings of the one that it
+    /// extends.
     pub fn source(&self) -> Value {
         json!({
             "apiVersion": "kube-devops/v1",
             "kind": KIND,
-            "metadata": { "name": self.name },
+            "metadata": { "name": format!("my-{}", self.name) },
             "description": self.description,
             "spec": self.spec,
         })
@@ -208,6 +209,9 @@ fn exclude(spec: &mut Value, id: &str) -> Result<(), String> {
         if let Some(severities) = fields.get_mut("severityOverrides").and_then(Value::as_object_mut) {
             severities
                 .retain(|name, _| super::named_fields::overridden(name).is_none_or(|of| of.id != rule.id));
+            if severities.is_empty() {
+                fields.remove("severityOverrides");
+            }
         }
     }
     if was_on { Ok(()) } else { Err(format!("rule {id} is off already: take it out of exclude")) }

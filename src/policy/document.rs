@@ -84,6 +84,10 @@ impl PolicyDocuments {
             return Ok(());
         }
         EffectivePolicy::from_spec(&DevOpsPolicySpec::from_document(object)?)?;
+        if object.pointer("/metadata/name").is_none() {
+            let problem = "metadata.name: must be there: a generateName makes another policy each time";
+            return Err(PolicyManifestError::Fields(vec![problem.to_owned()]));
+        }
         self.policies.push(PolicyDocument::from_object(object));
         Ok(())
     }
@@ -226,6 +230,25 @@ mod tests {
         );
         assert_eq!(policy.namespace_selector().unwrap().match_labels.unwrap()["team"], "web");
         assert_eq!(PolicyDocument::from_object(&policy.manifest()), policy);
+    }
+
+    #[test]
+    fn a_policy_without_a_name_of_its_own_is_refused() {
+        let text = "{apiVersion: devops.stochastic.io/v1, kind: DevOpsPolicy, metadata: {generateName: p-}, spec: {}}";
+        let error = PolicyDocuments::read(text).unwrap_err().to_string();
+        assert!(error.starts_with("line 1: metadata.name: must be there"), "{error}");
+    }
+
+    #[test]
+    fn json_keeps_the_characters_that_are_line_breaks_in_yaml() {
+        let policy = json!({
+            "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "spec": {},
+            "metadata": { "name": "p", "annotations": { "note": "a\u{85}b\u{2028}c" } },
+        });
+        for text in [policy.to_string(), format!("{policy:#}")] {
+            let read = PolicyDocuments::read(&text).unwrap().policies;
+            assert_eq!(read[0].annotations["note"], "a\u{85}b\u{2028}c");
+        }
     }
 
     #[test]

@@ -97,8 +97,15 @@ pub(super) fn documents(text: &str) -> Result<Vec<(usize, Value)>, PolicyManifes
             line: chunk.lines_before + error.line().unwrap_or(1),
         };
         let text = chunk.text().map_err(|error| syntax(&error))?;
-        let document = Document::parse(&text).map_err(|error| syntax(&error))?;
-        let document = Value::deserialize(document.root()).map_err(|error| syntax(&error))?;
+        // JSON is read as such, as kubectl does. In YAML, some characters of its texts would be line breaks.
+        let json = if text.trim_start().starts_with('{') { serde_json::from_str(&text).ok() } else { None };
+        let document = match json {
+            Some(document) => document,
+            None => {
+                let document = Document::parse(&text).map_err(|error| syntax(&error))?;
+                Value::deserialize(document.root()).map_err(|error| syntax(&error))?
+            }
+        };
         if document != Value::Null {
             documents.push((chunk.lines_before, document));
         }
@@ -148,6 +155,7 @@ fn manifest_problems(manifest: &Value, is_cluster: bool) -> Vec<String> {
         }
     }
     found.extend(name_problem(manifest));
+    found.extend(metadata_problems(manifest));
     if is_cluster && manifest.pointer("/metadata/namespace").is_some() {
         found.push(format!("metadata.namespace: a {CLUSTER_KIND} has none: take it out"));
     }
@@ -184,6 +192,43 @@ fn name_problem(manifest: &Value) -> Option<String> {
              and is {name}"
         )
     })
+}
+
+/// Returns the fields of the metadata that the API server refuses or an import would lose.
+fn metadata_problems(manifest: &Value) -> Vec<String> {
+    let Some(metadata) = manifest.get("metadata") else { return Vec::new() };
+    let not_text = |path: String, value: &Value| {
+        (!value.is_string()).then(|| format!("{path}: must be text: write it in quotes, and is {value}"))
+    };
+    let mut found = Vec::new();
+    if let Some(namespace) = metadata.get("namespace") {
+        found.extend(not_text("metadata.namespace".to_owned(), namespace));
+    }
+    for field in ["labels", "annotations"] {
+        match metadata.get(field) {
+            None => {}
+            Some(Value::Object(texts)) => {
+                let problems = texts.iter();
+                found.extend(
+                    problems.filter_map(|(key, value)| not_text(format!("metadata.{field}.{key}"), value)),
+                );
+            }
+            Some(other) => {
+                found.push(format!("metadata.{field}: must be a map of names and texts, and is {other}"));
+            }
+        }
+    }
+    match metadata.get("finalizers") {
+        None => {}
+        Some(Value::Array(items)) => {
+            let problems = items.iter().enumerate();
+            found.extend(
+                problems.filter_map(|(index, item)| not_text(format!("metadata.finalizers[{index}]"), item)),
+            );
+        }
+        Some(other) => found.push(format!("metadata.finalizers: must be a list, and is {other}")),
+    }
+    found
 }
 
 /// Returns the schema with which the API server validates specs.
@@ -315,6 +360,28 @@ mod tests {
     }
 
     #[test]
+    fn metadata_that_would_be_lost_is_refused() {
+        let of = |metadata: &str| {
+            error(&format!(
+                "apiVersion: devops.stochastic.io/v1\nkind: DevOpsPolicy\nmetadata: {{name: p, {metadata}}}\nspec: {{}}\n"
+            ))
+        };
+        for (metadata, expected) in [
+            ("labels: {team: true}", "metadata.labels.team: must be text: write it in quotes, and is true"),
+            (
+                "annotations: {version: 1}",
+                "metadata.annotations.version: must be text: write it in quotes, and is 1",
+            ),
+            ("labels: [a]", "metadata.labels: must be a map of names and texts, and is [\"a\"]"),
+            ("namespace: 7", "metadata.namespace: must be text: write it in quotes, and is 7"),
+            ("finalizers: [a, 1]", "metadata.finalizers[1]: must be text: write it in quotes, and is 1"),
+            ("finalizers: a", "metadata.finalizers: must be a list, and is \"a\""),
+        ] {
+            assert_eq!(of(metadata), expected);
+        }
+    }
+
+    #[test]
     fn a_cluster_policy_needs_a_selector_that_the_api_server_would_accept() {
         let head = "apiVersion: devops.stochastic.io/v1\nkind: ClusterDevOpsPolicy\n";
         let of = |spec: &str| {
@@ -337,7 +404,7 @@ mod tests {
         assert_eq!(requirement("key: team, operator: Exists, values: [a]"), Err(wrong.to_owned()));
         assert!(requirement("key: team, operator: Like").unwrap_err().contains("must be one of In, NotIn"));
         let placed =
-            format!("{head}metadata: {{name: p, namespace: n}}\nspec: {{namespaceSelector: {{}}}}\n");
+            format!("{head}metadata: {{name: p, namespace: shop}}\nspec: {{namespaceSelector: {{}}}}\n");
         assert_eq!(error(&placed), "metadata.namespace: a ClusterDevOpsPolicy has none: take it out");
     }
 

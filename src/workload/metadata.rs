@@ -79,6 +79,11 @@ impl<'a> Metadata<'a> {
         self.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
     }
 
+    /// Returns true if any object owns this one, as its controller or not.
+    pub fn has_owner(&self) -> bool {
+        self.owner_references.as_ref().is_some_and(|owners| !owners.is_empty())
+    }
+
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.as_ref()?.get(key).map(|value| &**value)

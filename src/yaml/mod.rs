@@ -2,7 +2,7 @@
 //!
 //! A stream is split into documents by line, a document is parsed into a tree of nodes, and serde reads the nodes as
 //! the JSON that kubectl would send. The parser crate handles the syntax. This module handles types, merge keys,
-//! aliases and repeated keys. A test compares the result with kubectl's own code.
+//! aliases and repeated keys. A test compares the result with kubectl's own code. `write` is the way back.
 
 mod aliases;
 mod de;
@@ -17,8 +17,10 @@ mod split;
 mod tabs;
 mod tree;
 mod utf16;
+mod write;
 
 pub use error::Error;
 pub use split::{Chunk, chunks};
 pub use tree::{Document, Node, Repeated};
 pub use utf16::{Decoder, Encoding};
+pub use write::{to_string, write};

@@ -65,8 +65,11 @@ fn a_bundle_of_the_user_is_named_by_its_path() {
 #[test]
 fn a_shown_bundle_is_a_bundle_again() {
     let shown = run(&["policy", "bundle-show", "pss-restricted", "--as-bundle"]).stdout;
-    let own = shown.replace("name: pss-restricted", "name: own");
-    let tree = directory(&[("own.yaml", own.as_bytes())]);
+    assert!(
+        shown.contains("\n  name: my-pss-restricted\n"),
+        "the name of a built-in bundle is taken: {shown}"
+    );
+    let tree = directory(&[("own.yaml", shown.as_bytes())]);
     let rules = |bundle: &str| {
         let shown = run_in(tree.path(), &["policy", "bundle-show", bundle, "-o", "json"], "").stdout;
         let list: Value = serde_json::from_str(&shown).unwrap();
@@ -141,5 +144,17 @@ fn the_impact_shows_other_outcomes_and_scores() {
     let report: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(report["namespaces"][0]["noLongerFailing"][0]["workload"], "Deployment/web", "{json}");
     let same = impact("bundle:baseline", "bundle:baseline", &[]);
-    assert_eq!(same.to_string(), "No workload has another outcome, and no score changes.\n----- exit 0");
+    let nothing =
+        "shop: score 93, no difference\nNo workload has another outcome, and no score changes.\n----- exit 0";
+    assert_eq!(same.to_string(), nothing);
+}
+
+#[test]
+fn an_impact_on_nothing_says_so() {
+    let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web, namespace: shop}\n";
+    let tree = directory(&[("config.yaml", config.as_bytes())]);
+    let args = ["policy", "diff", "bundle:baseline", "bundle:restricted", "--impact", "-f", "config.yaml"];
+    let run = run_in(tree.path(), &args, "");
+    assert_eq!((run.status, run.stdout.as_str()), (0, ""), "{run}");
+    assert!(run.stderr.starts_with("note: nothing was evaluated: "), "{run}");
 }

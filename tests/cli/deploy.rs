@@ -57,7 +57,8 @@ fn monitoring_has_labels_and_runbooks_of_choice() {
         "-nops",
     ];
     let all = run(&[&["observability", "generate-all"][..], &flags].concat()).stdout;
-    for said in ["release: prom", "https://ops.example/KubeDevopsDown.md", "dash: '1'", "honorLabels: true"] {
+    for said in ["release: prom", "https://ops.example/KubeDevopsDown.md", "dash: \"1\"", "honorLabels: true"]
+    {
         assert!(all.contains(said), "{said}");
     }
     let kinds = |what: &str| {

@@ -73,6 +73,25 @@ fn flags_of_the_connection_count_in_every_cluster() {
     assert_eq!(both.matches("it conflicts with a certificate authority").count(), 2, "{both}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_plugin_that_hangs_does_not_outlive_the_command() {
+    let mut config: Value = serde_json::from_str(&kubeconfig(&["a"])).unwrap();
+    config["contexts"][0]["context"]["user"] = json!("slow");
+    let exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["hang.sh"],
+        "interactiveMode": "Never",
+    });
+    config["users"] = json!([{ "name": "slow", "user": { "exec": exec } }]);
+    let script = "(sleep 30; echo >survived) & sleep 30\n";
+    let tree = directory(&[("config.json", config.to_string().as_bytes()), ("hang.sh", script.as_bytes())]);
+    let args = ["multi-cluster", "list-contexts", "--kubeconfig", "config.json", "--timeout", "1s"];
+    // The processes of the plugin hold the standard error, so that this waits for their end.
+    let run = run_in(tree.path(), &args, "");
+    assert!(run.status == 2 && run.stdout.contains("no result within 1s"), "{run}");
+    assert!(!tree.path().join("survived").exists());
+}
+
 #[test]
 fn a_missing_or_unknown_choice_of_clusters_is_refused() {
     for (args, refusal) in [

@@ -21,6 +21,7 @@ mod github_action;
 mod gitlab_template;
 #[cfg(unix)]
 mod html_page;
+mod import;
 mod inputs;
 #[path = "../common/policies.rs"]
 mod invalid_policies;

@@ -50,7 +50,7 @@ async fn a_live_namespace_and_its_objects_in_a_file_get_the_same_verdict() {
         path.display().to_string()
     };
     let (compact, pretty) = (list.to_string(), serde_json::to_string_pretty(&list).unwrap());
-    let yaml = yaml_serde::to_string(&list).unwrap();
+    let yaml = kube_devops::yaml::to_string(&list).unwrap();
     for (path, stdin) in [
         (file("list.json", &pretty), ""),
         (file("compact.json", &compact), ""),

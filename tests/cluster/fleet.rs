@@ -1,35 +1,43 @@
-//! Many clusters at once: two control planes, one of them twice, wrong credentials, a dead address and a silent one.
+//! Many clusters at once: three control planes, one of which is killed in the middle and two of which have several
+//! contexts, wrong credentials, a dead address and a silent one.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use kube_devops::policy::{ClusterDevOpsPolicy, DevOpsPolicy};
 use serde_json::{Value, json};
 
 use crate::analyze::on;
 use crate::apply::apply;
 use crate::control_plane::ControlPlane;
+use crate::cut::killed_after;
+use crate::eventually::eventually;
+
+/// The bytes of a large annotation. Three of them are more than an API server sends before its pods.
+const LARGE: usize = 200_000;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
 async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
-    let planes = [ControlPlane::start(), ControlPlane::start()];
+    let planes: [_; 3] = thread::scope(|scope| {
+        [(); 3].map(|()| scope.spawn(ControlPlane::start)).map(|starting| starting.join().unwrap())
+    });
+    let [a, b, killed] = planes;
+    let planes = [a, b];
+    for name in ["large-0", "large-1", "large-2"] {
+        create(&killed.client().await, name, "nginx", &"a".repeat(LARGE)).await;
+    }
+    let killed = Arc::new(killed);
     for (plane, image) in planes.iter().zip(["nginx", "nginx:1"]) {
         assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
         let client = plane.client().await;
-        let pod = json!({
-            "metadata": { "name": "p" },
-            "spec": { "containers": [{ "name": "main", "image": image }] },
-        });
-        let pods = Api::<Pod>::namespaced(client.clone(), "default");
-        // The account of a new namespace may take a moment.
-        let pod: Pod = serde_json::from_value(pod).unwrap();
-        crate::eventually::eventually("a pod", async || pods.create(&PostParams::default(), &pod).await.ok())
-            .await;
+        create(&client, "p", image, "").await;
         let restarts = if image == "nginx" { 3 } else { 5 };
         apply(&client, &policy(restarts)).await.unwrap();
     }
@@ -37,7 +45,9 @@ async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
     let directory = tempfile::tempdir().unwrap();
     let merged = directory.path().join("config");
     let silent = format!("https://{}", silent.local_addr().unwrap());
-    fs::write(&merged, kubeconfig(&planes, &silent).to_string()).unwrap();
+    let mut config = kubeconfig(&planes, &silent);
+    add_killed(&mut config, &killed);
+    fs::write(&merged, config.to_string()).unwrap();
 
     let outcome = fleet(&merged, &["analyze", "--all", "--timeout", "15s", "-o", "json"]);
     assert_eq!(outcome.code, 2, "{outcome:?}");
@@ -51,7 +61,9 @@ async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
         ("a", "analyzed", ""),
         ("a-again", "sameCluster", "counted as a"),
         ("b", "analyzed", ""),
+        ("b-weak", "sameCluster", "counted as b"),
         ("dead", "failed", "cannot reach https://127.0.0.1:1"),
+        ("killed", "failed", ""),
         ("silent", "failed", "no result within 15s"),
         ("wrong", "failed", "didn't accept the credentials"),
     ] {
@@ -61,7 +73,7 @@ async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
     let summary = &report["summary"];
     assert_eq!(
         (&summary["clusters"], &summary["failed"], &summary["pods"]),
-        (&json!(2), &json!(3), &json!(2))
+        (&json!(2), &json!(4), &json!(2))
     );
     // The penalties of both pods are 5 + 3 + 2 + 4 and 3 + 2 + 4, and 11.5 is their mean.
     assert_eq!((&summary["score"], &summary["partial"]), (&json!(88), &json!(true)));
@@ -73,6 +85,9 @@ async fn a_cluster_that_cannot_be_read_is_a_row_and_holds_up_no_other_one() {
     let chosen = fleet(&merged, &["analyze", "--contexts", "b,a"]);
     assert_eq!(chosen.code, 0, "{chosen:?}");
     assert!(chosen.stdout.contains("Health score       : 88 (Healthy)"), "{chosen:?}");
+    // The account that may read nothing does not matter, as another one may.
+    let weak_first = fleet(&merged, &["analyze", "--contexts", "b-weak,b"]);
+    assert!(weak_first.code == 0 && weak_first.stdout.contains("Pods analyzed      : 1"), "{weak_first:?}");
     let listed = fleet(&merged, &["list-contexts", "--timeout", "15s"]);
     assert_eq!(listed.code, 2, "{listed:?}");
     assert!(listed.stdout.contains("reachable, the cluster of a"), "{listed:?}");
@@ -130,6 +145,34 @@ async fn the_status_of_policies_is_that_of_their_operator() {
     assert_eq!(both["summary"], summary);
 }
 
+/// Creates a pod with an annotation.
+async fn create(client: &Client, name: &str, image: &str, annotation: &str) {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": name, "annotations": { "note": annotation } },
+        "spec": { "containers": [{ "name": "main", "image": image }] },
+    }))
+    .unwrap();
+    let pods = Api::<Pod>::namespaced(client.clone(), "default");
+    // The account of a new namespace may take a moment.
+    eventually("a pod", async || pods.create(&PostParams::default(), &pod).await.ok()).await;
+}
+
+/// Adds a context of a cluster whose API server is killed while it sends its pods.
+fn add_killed(config: &mut Value, plane: &Arc<ControlPlane>) {
+    let text = fs::read_to_string(plane.kubeconfig()).unwrap();
+    let own: Value = serde_json::from_str(&text).unwrap();
+    let (mut cluster, user) = (own["clusters"][0]["cluster"].clone(), own["users"][0]["user"].clone());
+    let address = killed_after(plane, cluster["server"].as_str().unwrap(), LARGE);
+    cluster["server"] = json!(format!("https://{address}"));
+    cluster["disable-compression"] = json!(true);
+    let context = json!({ "cluster": "killed", "user": "killed" });
+    for (list, kind, value) in
+        [("clusters", "cluster", cluster), ("users", "user", user), ("contexts", "context", context)]
+    {
+        config[list].as_array_mut().unwrap().push(json!({ "name": "killed", kind: value }));
+    }
+}
+
 fn fleet(kubeconfig: &Path, arguments: &[&str]) -> crate::analyze::Outcome {
     on(kubeconfig, &[&["multi-cluster"], arguments].concat())
 }
@@ -155,6 +198,9 @@ fn kubeconfig(planes: &[ControlPlane; 2], silent: &str) -> Value {
         cluster["server"] = json!(server);
         cluster
     };
+    // An account that may read nothing.
+    let mut weak = b["users"][0]["user"].clone();
+    weak["as"] = json!("weak");
     let context = |name: &str, cluster: &str, user: &str| json!({ "name": name, "context": { "cluster": cluster, "user": user } });
     json!({
         "apiVersion": "v1",
@@ -169,12 +215,14 @@ fn kubeconfig(planes: &[ControlPlane; 2], silent: &str) -> Value {
         "users": [
             { "name": "a", "user": a["users"][0]["user"] },
             { "name": "b", "user": b["users"][0]["user"] },
+            { "name": "weak", "user": weak },
             { "name": "wrong", "user": { "token": "wrong" } },
         ],
         "contexts": [
             context("a", "a", "a"),
             context("a-again", "a", "a"),
             context("b", "b", "b"),
+            context("b-weak", "b", "weak"),
             context("dead", "dead", "a"),
             context("silent", "silent", "a"),
             context("wrong", "a", "wrong"),

@@ -18,6 +18,7 @@ mod cluster_profiles;
 mod connecting;
 mod control_plane;
 mod crds;
+mod cut;
 mod documented;
 mod enforcement;
 #[path = "../common/eventually.rs"]
@@ -27,6 +28,7 @@ mod fleet;
 mod harness;
 mod idle;
 mod installation;
+mod interrupted_import;
 #[path = "../common/kubeconfig.rs"]
 mod kubeconfig;
 mod kubelet;

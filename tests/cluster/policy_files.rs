@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt as _};
 use kube_devops::policy::DevOpsPolicy;
 use serde_json::json;
 
@@ -103,6 +103,12 @@ async fn policies_travel_between_bundles_files_and_the_cluster() {
     assert!(without_set.code == 0 && without_set.stdout.contains(&line(&blog, "restricted", "changed")));
     let labels = Api::<DevOpsPolicy>::namespaced(client.clone(), &blog).get("restricted").await.unwrap();
     assert_eq!(labels.metadata.labels.unwrap()["devops.stochastic.io/policy-set"], "web");
+    // A label in a file does not move it, either.
+    let moved = tree.path().join("moved.yaml");
+    fs::write(&moved, said(&["policy", "export", "restricted", "-n", &blog])).unwrap();
+    replace(&moved, "policy-set: web", "policy-set: other");
+    let refused = run(&["policy", "import", "-f", moved.to_str().unwrap()]);
+    assert!(refused.code == 2 && refused.stderr.contains("it belongs to the set \"web\""), "{refused:?}");
     let pruned = import(&["--prune"]);
     assert!(pruned.code == 0 && pruned.stdout.ends_with(&line(&shop, "first", "pruned")), "{pruned:?}");
     assert!(pruned.stdout.contains(&line(&blog, "restricted", "unchanged")), "{pruned:?}");
@@ -114,6 +120,55 @@ async fn policies_travel_between_bundles_files_and_the_cluster() {
     .await;
     assert_eq!(names, ["alone", "restricted"]);
     a_cluster_policy_travels(&plane, tree.path());
+    no_text_is_lost(&plane, &client, tree.path()).await;
+}
+
+/// Texts that YAML 1.1 takes for other types, or for syntax, come back from a file in YAML and in JSON.
+async fn no_text_is_lost(plane: &ControlPlane, client: &Client, tree: &Path) {
+    let run = |args: &[&str]| {
+        let outcome = on(plane.kubeconfig(), args);
+        assert_eq!(outcome.code, 0, "{args:?}: {outcome:?}");
+        outcome.stdout
+    };
+    let namespace = plane.namespace("texts");
+    let policies = Api::<DynamicObject>::namespaced_with(
+        client.clone(),
+        &namespace,
+        &ApiResource::erase::<DevOpsPolicy>(&()),
+    );
+    let rule = json!({
+        "id": "own", "match": { "kinds": ["Pod"] }, "expression": "true", "message": "off",
+        "params": { "a": "yes", "on": "n", "c": ["no", "off", "1_000", "1:30", "=", "<<", "~", "2026-01-31", " a "] },
+    });
+    for (name, more) in [("on", json!({})), ("y", json!({ "forbidLatestTag": true }))] {
+        let mut spec = json!({ "customRules": [rule] });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let policy = json!({
+            "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "spec": spec,
+            "metadata": {
+                "name": name,
+                "labels": { "a": "yes", "b": "on", "c": "n", "d": "off", "e": "Y", "h": "1_000", "u": "No", "z": "" },
+                "annotations": { "x": "0x_1", "next": "a\u{85}b", "line": "a\u{2028}b", "text": "one\n two\n\n", "s": " s " },
+            },
+        });
+        policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+    }
+    let stored = async || {
+        let found = policies.list(&ListParams::default()).await.unwrap().items;
+        let content = |policy: &DynamicObject| {
+            json!([policy.name_any(), policy.labels(), policy.annotations(), policy.data["spec"]])
+        };
+        found.iter().map(content).collect::<Vec<_>>()
+    };
+    let before = stored().await;
+    for format in ["yaml", "json"] {
+        let file = tree.join(format!("texts.{format}"));
+        fs::write(&file, run(&["policy", "export", "-n", &namespace, "-o", format])).unwrap();
+        delete_all(client, &namespace).await;
+        let created = format!("policy {namespace}/on created\npolicy {namespace}/y created\n");
+        assert_eq!(run(&["policy", "import", "-f", file.to_str().unwrap()]), created);
+        assert_eq!(stored().await, before, "{format}");
+    }
 }
 
 /// A cluster policy is a file without a directory of a namespace.

@@ -1,5 +1,6 @@
 //! One run of an exec plugin: client-go's protocol `client.authentication.k8s.io`.
 
+use super::child::PluginProcess;
 use super::kubeconfig::{Exec, to_json};
 use super::validate::EXEC_VERSIONS;
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use tokio::process::Command;
 const HINT_LENGTH: usize = 2000;
 
 /// A command with its arguments and environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plugin {
     pub(super) exec: Exec,
     /// The cluster's description, if the plugin asks for it.
@@ -44,8 +45,9 @@ impl Plugin {
         command.env("KUBERNETES_EXEC_INFO", self.info(interactive).to_string());
         command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let output = match command.spawn() {
-            Ok(child) => child.wait_with_output().await,
+        let in_own_group = !interactive && !io::stdin().is_terminal();
+        let output = match PluginProcess::spawn(&mut command, in_own_group) {
+            Ok(process) => process.output().await,
             Err(error) => Err(error),
         };
         let output = output.map_err(|error| failed(self.not_started(&error)))?;

@@ -11,6 +11,15 @@ use std::path::Path;
 
 /// Writes a kubeconfig with one context and connects with it.
 async fn attempt(cluster: &str, user: &str, overrides: Overrides) -> Result<Cluster, String> {
+    attempt_sharing(cluster, user, overrides, &SharedPlugins::default()).await
+}
+
+async fn attempt_sharing(
+    cluster: &str,
+    user: &str,
+    overrides: Overrides,
+    plugins: &SharedPlugins,
+) -> Result<Cluster, String> {
     let text = format!(
         "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
          clusters: [{{name: k, cluster: {cluster}}}]\nusers: [{{name: u, user: {user}}}]\n"
@@ -18,7 +27,8 @@ async fn attempt(cluster: &str, user: &str, overrides: Overrides) -> Result<Clus
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config");
     std::fs::write(&file, text).unwrap();
-    let options = ConnectOptions { kubeconfig: Some(file.clone()), overrides, ..ConnectOptions::default() };
+    let (kubeconfig, plugins) = (Some(file.clone()), plugins.clone());
+    let options = ConnectOptions { kubeconfig, overrides, plugins, ..ConnectOptions::default() };
     let outcome = connect(&options).await;
     outcome.map_err(|error| error.to_string().replace(&file.display().to_string(), "FILE"))
 }

@@ -19,7 +19,8 @@ use crate::terminal::to_stdout;
 /// Score the pods of many clusters at once, and compare their policies.
 ///
 /// Each cluster has its own time limit. One that cannot be read is listed with the reason, makes the result partial, and
-/// does not delay the others. Contexts of the same cluster count once. Exec plugins run once for a context and can't prompt.
+/// does not delay the others. Contexts of the same cluster count once. Exec plugins run once for a server and a user, and can't
+/// prompt.
 ///
 /// Exit status: 2 when a cluster could not be read as a whole.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,7 +60,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     let now = Timestamp::now();
     let progress = ProgressSpinner::start();
     let request = Request { policy: &policy, scope: &scope, selector, now, keep: args.per_cluster };
-    let work = async |_: &Member, cluster: &Cluster| Ok(read(cluster, &request, &progress).await);
+    let work = async |_: &Member, cluster: &Cluster| read(cluster, &request, &progress).await;
     let surveyed = survey(&members, args.kubeconfig.limits(), work).await;
     drop(progress);
     let (clusters, policies) = rows(surveyed)?;

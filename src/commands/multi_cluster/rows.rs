@@ -24,17 +24,25 @@ pub(super) struct Request<'a> {
 /// The report of one cluster, its policies unless they could not be read, and notes.
 type Found = (Report, Result<Vec<PolicyDocument>, String>, Vec<String>);
 
-/// Reads the pods and the policies of a cluster.
-pub(super) async fn read(cluster: &Cluster, request: &Request<'_>, progress: &ProgressSpinner) -> Found {
+/// Reads the pods and the policies of a cluster. A report of nothing but errors is a failure.
+pub(super) async fn read(
+    cluster: &Cluster,
+    request: &Request<'_>,
+    progress: &ProgressSpinner,
+) -> Result<Found, String> {
     let Request { policy, scope, selector, now, keep } = request;
     let mut analysis = Analysis::new(policy, scope, *now, *keep);
     let notes = read_cluster(cluster, selector.clone(), scope, &mut analysis, progress).await.notes;
+    let report = analysis.finish();
+    if let Some(error) = report.errors.first().filter(|_| report.has_only_errors()) {
+        return Err(error.to_string());
+    }
     let policies = match documents(cluster, None).await {
         // Without the CRD there are no policies.
         Err(error) if error.code() == Some(404) => Ok(Vec::new()),
         found => found.map_err(|error| error.to_string()),
     };
-    (analysis.finish(), policies, notes)
+    Ok((report, policies, notes))
 }
 
 /// The policies of each cluster, by the name of its context.
@@ -53,13 +61,7 @@ pub(super) fn rows(surveyed: Vec<Surveyed<Found>>) -> std::io::Result<(Vec<Clust
                         "{context}: its policies are not compared with others: {reason}"
                     ))?,
                 }
-                // A report of nothing but errors is a failure.
-                match report.errors.first().filter(|_| report.has_only_errors()) {
-                    Some(error) => {
-                        ClusterReport::without_figures(context, ClusterResult::Failed, error.to_string())
-                    }
-                    None => ClusterReport::of_report(context, reached.server, reached.version, report),
-                }
+                ClusterReport::of_report(context, reached.server, reached.version, report)
             }
             MemberResult::SameAs(other) => {
                 let reason = format!("counted as {other}");

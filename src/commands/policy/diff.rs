@@ -95,9 +95,12 @@ async fn show_impact(from: PolicySide, to: PolicySide, args: &Args) -> anyhow::R
     let found = impact(&policies, objects, args.namespace.as_deref()).await?;
     to_stdout(|out| args.output.write_impact(&found, out))?;
     found.errors.iter().try_for_each(terminal::error)?;
-    Ok(match (found.errors.is_empty(), found.namespaces.is_empty()) {
+    if found.namespaces.is_empty() {
+        terminal::note("nothing was evaluated: no object that a policy of either side covers was read")?;
+    }
+    Ok(match (found.errors.is_empty(), found.differs()) {
         (false, _) => ExitStatus::Failed,
-        (true, true) => ExitStatus::Clean,
-        (true, false) => ExitStatus::Findings,
+        (true, false) => ExitStatus::Clean,
+        (true, true) => ExitStatus::Findings,
     })
 }

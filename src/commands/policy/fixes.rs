@@ -12,6 +12,7 @@ use crate::policy::SuggestedFix;
 use crate::remediation::{PolicyFixes, suggestions};
 use crate::terminal::{self, note, to_stdout};
 use crate::workload::PolicyRef;
+use crate::yaml;
 
 /// Print the patches of a policy for workloads that a GitOps tool manages, ready for their sources.
 ///
@@ -75,7 +76,7 @@ fn print(fix: &SuggestedFix, policy: &PolicyRef) -> anyhow::Result<()> {
     let workload = fix.workload();
     let patch: serde_json::Value =
         serde_json::from_str(&fix.patch).with_context(|| format!("the fix of {workload} is not JSON"))?;
-    let yaml = yaml_serde::to_string(&patch)?;
+    let yaml = yaml::to_string(&patch)?;
     let about = [format!("{}, by policy {policy}", workload.within(&policy.namespace))];
     // A comment must not end before its line does.
     let comments = about.iter().chain(&fix.reasons).map(|line| format!("# {}", line.replace('\n', " ")));

@@ -1,16 +1,17 @@
 //! `kube-devops policy import`: applies the policies of files to a cluster.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::bail;
 
+use super::import_lines::print;
 use crate::cluster;
 use crate::commands::ExitStatus;
 use crate::commands::args::{ConnectArgs, NamespaceArgs, label_value};
-use crate::policies::{Import, ImportStep, import};
+use crate::policies::{Import, ImportError, ImportStep, import};
 use crate::policy::PolicyDocument;
-use crate::terminal::{self, to_stdout};
+use crate::terminal;
 
 /// Apply the policies of files by server-side apply: cluster policies first, then by namespace and name.
 ///
@@ -76,17 +77,29 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
     }
     let plan = Import { policies, set: args.set.clone(), prune: args.prune, dry_run: args.dry_run };
     let (mut failed, mut done) = (Vec::new(), 0);
-    let is_complete = import(&cluster, &plan, &mut |step| {
-        if let ImportStep::Failed(policy, _) | ImportStep::OtherSet(policy, _) = &step {
-            failed.push(policy.clone());
-        } else {
-            done += 1;
+    let mut open: BTreeSet<String> = plan.policies.iter().map(PolicyDocument::shown_name).collect();
+    let result = import(&cluster, &plan, &mut |step| {
+        match &step {
+            ImportStep::Failed(policy, _) | ImportStep::OtherSet(policy, _) => failed.push(policy.clone()),
+            ImportStep::Applied(policy, _) | ImportStep::Pruned(policy) => {
+                open.remove(policy);
+                done += 1;
+            }
         }
         print(&step, args.dry_run)
     })
-    .await?;
-    if is_complete {
-        return Ok(ExitStatus::Clean);
+    .await;
+    match result {
+        Ok(true) => return Ok(ExitStatus::Clean),
+        Ok(false) => {}
+        Err(error) => {
+            if let ImportError::Ended { .. } = error {
+                let names = open.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                let (count, all) = (open.len(), plan.policies.len());
+                terminal::error(format_args!("{count} of {all} policies were not imported: {names}"))?;
+            }
+            return Err(error.into());
+        }
     }
     let rest =
         if done == 0 { "nothing was changed" } else { "every other line above was done, and nothing else" };
@@ -96,21 +109,4 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
         failed.join(", ")
     ))?;
     Ok(ExitStatus::Failed)
-}
-
-fn print(step: &ImportStep, is_dry_run: bool) -> std::io::Result<()> {
-    let dry_run = if is_dry_run { " (dry run)" } else { "" };
-    match step {
-        ImportStep::Applied(policy, applied) => {
-            to_stdout(|out| writeln!(out, "policy {policy} {applied}{dry_run}"))
-        }
-        ImportStep::Pruned(policy) => to_stdout(|out| writeln!(out, "policy {policy} pruned{dry_run}")),
-        ImportStep::Failed(policy, error) => {
-            terminal::error(format_args!("cannot import policy {policy}: {error}"))
-        }
-        ImportStep::OtherSet(policy, set) => terminal::error(format_args!(
-            "cannot import policy {policy}: it belongs to the set {set:?}: remove it from that set's files, and \
-             remove its label devops.stochastic.io/policy-set"
-        )),
-    }
 }

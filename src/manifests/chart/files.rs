@@ -21,7 +21,7 @@ pub enum ChartError {
     Json(#[from] serde_json::Error),
     /// It cannot be written as YAML.
     #[error(transparent)]
-    Yaml(#[from] yaml_serde::Error),
+    Yaml(#[from] std::io::Error),
 }
 
 /// The oldest Kubernetes that the chart installs on.

@@ -1,13 +1,16 @@
 //! The table of the chart's values, from `values.yaml` and its comments.
 
+use serde::Deserialize as _;
 use serde_json::Value;
+
+use crate::yaml::{self, Document};
 
 /// A `values.yaml` that cannot be turned into a table.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadmeError {
     /// It is no YAML.
     #[error("values.yaml: {0}")]
-    Yaml(#[from] yaml_serde::Error),
+    Yaml(#[from] yaml::Error),
     /// A value has no description.
     #[error("values.yaml, line {line}: {key} has no comment that starts with `# -- `")]
     Undescribed {
@@ -23,7 +26,7 @@ pub enum ReadmeError {
 /// A comment that starts with `# -- ` describes the key below it. The keys below a described key need no description.
 pub fn readme(values: &str) -> Result<String, ReadmeError> {
     let introduction = include_str!("introduction.md");
-    let parsed: Value = yaml_serde::from_str(values)?;
+    let parsed = Value::deserialize(Document::parse(values)?.root())?;
     let mut rows = Vec::new();
     let mut path: Vec<(usize, String)> = Vec::new();
     let mut description = String::new();

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::manifests::installation::{APP, Component};
+use crate::yaml;
 
 /// Stands for the namespace of the release.
 pub(super) const NAMESPACE: &str = "placeholder-namespace";
@@ -23,9 +24,9 @@ const SOURCE: &str = "Generated from src/manifests by `UPDATE=1 cargo test --tes
 
 /// Returns an object as a template. `metadata` are the arguments of the named template that writes the labels and
 /// annotations, after the root; with `None`, the object is printed as it is.
-pub(super) fn template(object: &Value, metadata: Option<&str>) -> Result<String, yaml_serde::Error> {
+pub(super) fn template(object: &Value, metadata: Option<&str>) -> Result<String, std::io::Error> {
     let Some(metadata) = metadata else {
-        return Ok(format!("# {SOURCE}\n{}", yaml_serde::to_string(object)?));
+        return Ok(format!("# {SOURCE}\n{}", yaml::to_string(object)?));
     };
     let mut object = object.clone();
     if let Some(fields) = object["metadata"].as_object_mut() {
@@ -34,12 +35,12 @@ pub(super) fn template(object: &Value, metadata: Option<&str>) -> Result<String,
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     let line = format!("\n  name: {name}\n");
     let labels = format!("{line}  {{{{- include \"{APP}.metadata\" (list $ {metadata}) | nindent 2 }}}}\n");
-    Ok(format!("# {SOURCE}\n{}", filled(&yaml_serde::to_string(&object)?).replacen(&line, &labels, 1)))
+    Ok(format!("# {SOURCE}\n{}", filled(&yaml::to_string(&object)?).replacen(&line, &labels, 1)))
 }
 
 /// Returns a named template of a value.
-pub(super) fn define(name: &str, value: &Value) -> Result<String, yaml_serde::Error> {
-    let text = filled(&yaml_serde::to_string(value)?);
+pub(super) fn define(name: &str, value: &Value) -> Result<String, std::io::Error> {
+    let text = filled(&yaml::to_string(value)?);
     let text = text.trim_end();
     Ok(format!("{{{{- /* {SOURCE} */}}}}\n{{{{- define \"{name}\" -}}}}\n{text}\n{{{{- end }}}}\n"))
 }

@@ -89,6 +89,9 @@ fn rules_are_merged_by_id_and_an_excluded_rule_is_off() {
         (&found["forbidLatestTag"], &found["severityOverrides"]["latest-tag"]),
         (&Value::Null, &Value::Null)
     );
+    let low = "metadata: {name: low}\nextends: baseline\nspec: {severityOverrides: {latestTag: low}}";
+    let found = spec(&[low, "metadata: {name: t}\nextends: low\nexclude: [latest-tag]"], "t");
+    assert_eq!(found.get("severityOverrides"), None);
 }
 
 #[test]

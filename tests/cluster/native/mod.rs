@@ -1,6 +1,7 @@
 //! Native admission on a real API server: the policies alone, the operator that feeds them, and one verdict with `analyze`.
 
 mod budget;
+mod days;
 mod kept;
 mod limits;
 mod objects;

@@ -43,6 +43,7 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     wait_for_policies(&client, &ready).await;
     limits::the_largest_objects_are_evaluated_by_all_rules(&client, &ready).await;
     super::budget::the_largest_objects_fit(&plane, &client).await;
+    super::days::only_days_of_the_calendar_exempt(&client, &ready).await;
     super::updates::what_makes_an_object_worse_is_denied(&client, &plane.namespace("updates")).await;
     let (mut compared, mut denied, mut updates) = (0, 0, 0);
     for seed in 0..rounds(14, 420) {
@@ -436,10 +437,14 @@ fn generated(rng: &mut Rng, kind: &str) -> Value {
     let mut made = object(kind, pod(rng), &labels, &annotations);
     if kind == "Pod" && rng.bool() {
         let owner = ["Job", "ReplicaSet"][rng.usize(..2)];
-        made["metadata"]["ownerReferences"] = json!([
+        let mut owners = json!([
             { "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "a" },
             { "apiVersion": api_version(owner), "kind": owner, "name": "b", "uid": "b", "controller": true },
         ]);
+        if beside(rng).u8(..3) == 0 {
+            owners.as_array_mut().unwrap().pop();
+        }
+        made["metadata"]["ownerReferences"] = owners;
     }
     made["metadata"]["name"] = "new".into();
     detail(rng, kind, &mut made);
@@ -530,8 +535,9 @@ fn exempt(rng: &Rng, made: &mut Value) {
     annotations[EXEMPT] = rules[rng.usize(..4)].into();
     annotations[EXEMPT_REASON] = ["moves in spring", "moves in spring", " "][rng.usize(..3)].into();
     if rng.bool() {
-        let days = ["1970-01-01", "1969-12-31", "2999-12-31", "1970-1-2", "tomorrow"];
-        annotations[EXEMPT_UNTIL] = days[rng.usize(..5)].into();
+        let days =
+            ["1970-01-01", "1969-12-31", "2999-12-31", "1970-1-2", "tomorrow", "2027-02-29", "2027-04-31"];
+        annotations[EXEMPT_UNTIL] = days[rng.usize(..days.len())].into();
     }
 }
 
@@ -657,15 +663,15 @@ fn by_webhook(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new:
 }
 
 /// The answer of the API server.
-struct Answer {
+pub(super) struct Answer {
     /// The findings in the denial and in the warnings.
-    findings: Findings,
+    pub(super) findings: Findings,
     /// The object with its defaults, or the status of a denial.
     object: Value,
 }
 
 /// Sends an object.
-async fn send(
+pub(super) async fn send(
     client: &Client,
     verb: &str,
     namespace: &str,

@@ -35,7 +35,7 @@
   - alert: KubeDevopsScoreBurning
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsScoreBurning.md
-      summary: 'The cluster''s health score is falling: it loses {{ "{{" }} $value | humanize }} times its monthly budget.'
+      summary: "The cluster's health score is falling: it loses {{ "{{" }} $value | humanize }} times its monthly budget."
     expr: kube_devops:health_budget_burn:avg5m > 14.4 and kube_devops:health_budget_burn:avg1h > 14.4 or kube_devops:health_budget_burn:avg30m > 6 and kube_devops:health_budget_burn:avg6h > 6
     for: 2m
     labels:
@@ -108,7 +108,7 @@
   - alert: KubeDevopsApiServerUnreachable
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsApiServerUnreachable.md
-      summary: '{{ "{{" }} $labels.instance }} cannot reach the API server.'
+      summary: "{{ "{{" }} $labels.instance }} cannot reach the API server."
     expr: sum by (instance) (rate(api_requests_total{result="unreachable"}[5m])) / sum by (instance) (rate(api_requests_total[5m])) > 0.5
     for: 5m
     labels:
@@ -117,7 +117,7 @@
   - alert: KubeDevopsReconcileErrors
     annotations:
       runbook_url: {{ .Values.monitoring.prometheusRule.runbooks }}/KubeDevopsReconcileErrors.md
-      summary: '{{ "{{" }} $value | humanizePercentage }} of the reconciliations fail.'
+      summary: "{{ "{{" }} $value | humanizePercentage }} of the reconciliations fail."
     expr: sum(rate(devopspolicy_reconcile_total{result="error"}[10m])) / sum(rate(devopspolicy_reconcile_total[10m])) > 0.1
     for: 10m
     labels:

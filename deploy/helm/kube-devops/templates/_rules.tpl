@@ -1,7 +1,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.watch" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - namespaces
   verbs:
@@ -9,7 +9,7 @@
   - list
   - watch
 - apiGroups:
-  - ''
+  - ""
   resources:
   - pods
   - replicationcontrollers
@@ -45,13 +45,13 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.watch-evaluated" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - namespaces
   verbs:
   - get
 - apiGroups:
-  - ''
+  - ""
   resources:
   - pods
   - replicationcontrollers
@@ -106,7 +106,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.reconcile" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - namespaces
   verbs:
@@ -114,7 +114,7 @@
   - list
   - watch
 - apiGroups:
-  - ''
+  - ""
   resources:
   - limitranges
   - pods
@@ -177,13 +177,13 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.reconcile-evaluated" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - namespaces
   verbs:
   - get
 - apiGroups:
-  - ''
+  - ""
   resources:
   - limitranges
   - pods
@@ -263,27 +263,27 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.enforce" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - nodes
   verbs:
   - get
 - apiGroups:
-  - ''
+  - ""
   resources:
   - persistentvolumeclaims
   - resourcequotas
   verbs:
   - list
 - apiGroups:
-  - ''
+  - ""
   resources:
   - limitranges
   verbs:
   - list
   - watch
 - apiGroups:
-  - ''
+  - ""
   resources:
   - pods
   verbs:
@@ -340,21 +340,21 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.enforce-evaluated" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - persistentvolumeclaims
   - resourcequotas
   verbs:
   - list
 - apiGroups:
-  - ''
+  - ""
   resources:
   - limitranges
   verbs:
   - list
   - watch
 - apiGroups:
-  - ''
+  - ""
   resources:
   - pods
   verbs:
@@ -402,13 +402,13 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.enforce-own" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - configmaps
   verbs:
   - create
 - apiGroups:
-  - ''
+  - ""
   resourceNames:
   - kube-devops-enforcement
   resources:
@@ -420,7 +420,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.native" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - namespaces
   verbs:
@@ -482,7 +482,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.webhook" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - limitranges
   - namespaces
@@ -543,13 +543,13 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.webhook-own" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - secrets
   verbs:
   - create
 - apiGroups:
-  - ''
+  - ""
   resourceNames:
   - kube-devops-enforcement
   resources:
@@ -557,7 +557,7 @@
   verbs:
   - get
 - apiGroups:
-  - ''
+  - ""
   resourceNames:
   - kube-devops-webhook-tls
   resources:
@@ -597,7 +597,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.permissions-recommended" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - configmaps
   - persistentvolumeclaims
@@ -740,7 +740,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.permissions-recommended-evaluated" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - configmaps
   - persistentvolumeclaims
@@ -866,7 +866,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.permissions-all" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - configmaps
   - persistentvolumeclaims
@@ -1015,7 +1015,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.permissions-all-evaluated" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - configmaps
   - persistentvolumeclaims
@@ -1147,7 +1147,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.uninstall" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - namespaces
   verbs:
@@ -1196,13 +1196,13 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.uninstall-own" -}}
 - apiGroups:
-  - ''
+  - ""
   resources:
   - pods
   verbs:
   - list
 - apiGroups:
-  - ''
+  - ""
   resourceNames:
   - kube-devops-enforcement
   resources:
@@ -1210,7 +1210,7 @@
   verbs:
   - delete
 - apiGroups:
-  - ''
+  - ""
   resourceNames:
   - kube-devops-webhook-tls
   resources:

@@ -153,7 +153,7 @@ fn run(mut case: Case, templates: &BTreeMap<String, String>) -> Result<Value, St
     let target = find(&options, &environment).map_err(|error| error.to_string())?;
     // Some configurations are refused only when their files are read.
     Tls::new(&target).map_err(|error| error.to_string())?;
-    credentials(&target, true).map_err(|error| error.to_string())?;
+    credentials(&target, "", &options).map_err(|error| error.to_string())?;
     Ok(describe(&target, directory))
 }
 

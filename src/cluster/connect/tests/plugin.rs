@@ -3,7 +3,7 @@
 use super::super::super::call::CallError;
 use super::server::{Server, settings};
 use super::tls::version;
-use super::{Cluster, Overrides, attempt};
+use super::{Cluster, Overrides, SharedPlugins, attempt, attempt_sharing};
 use serde_json::{Value, json};
 use std::path::Path;
 use tempfile::TempDir;
@@ -42,6 +42,15 @@ impl Stage {
     }
 
     async fn connect(&self, more: &str, flags: Overrides) -> Result<Cluster, String> {
+        self.connect_sharing(more, flags, &SharedPlugins::default()).await
+    }
+
+    async fn connect_sharing(
+        &self,
+        more: &str,
+        flags: Overrides,
+        plugins: &SharedPlugins,
+    ) -> Result<Cluster, String> {
         let cluster = format!(
             "{{server: 'https://127.0.0.1:{}', insecure-skip-tls-verify: true, extensions: [{{name: \
              client.authentication.k8s.io/exec, extension: {{audience: x}}}}]}}",
@@ -53,7 +62,7 @@ impl Stage {
              env: [{{name: WHO, value: me}}], interactiveMode: Never{more}}}}}",
             script.display()
         );
-        attempt(&cluster, &user, flags).await
+        attempt_sharing(&cluster, &user, flags, plugins).await
     }
 
     fn bearer(&self) -> Vec<String> {
@@ -75,6 +84,20 @@ async fn a_plugin_runs_once_for_all_requests() {
     assert_eq!(std::fs::read_to_string(stage.path().join("told")).unwrap(), "argument me\n");
     let info: Value = serde_json::from_slice(&std::fs::read(stage.path().join("info")).unwrap()).unwrap();
     assert_eq!(info["spec"], json!({ "interactive": false }));
+}
+
+#[tokio::test]
+async fn a_plugin_runs_once_for_all_connections_of_a_server_and_a_user() {
+    let stage = Stage::new().await;
+    stage.prints(&json!({ "token": "one" }));
+    let plugins = SharedPlugins::default();
+    let connect = |more| stage.connect_sharing(more, Overrides::default(), &plugins);
+    let (one, other) = tokio::join!(connect(""), connect(""));
+    version(&one.unwrap()).await.unwrap();
+    version(&other.unwrap()).await.unwrap();
+    assert_eq!((stage.runs(), stage.bearer()), (1, vec!["one".to_owned(); 2]));
+    connect(", provideClusterInfo: true").await.unwrap();
+    assert_eq!(stage.runs(), 2, "another user");
 }
 
 #[tokio::test]
