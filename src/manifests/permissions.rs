@@ -214,14 +214,16 @@ const ANALYZE: &[Permission] = &[
     need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
         .optional(),
     need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
-    need("apps", "deployments", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("apps", "statefulsets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("apps", "daemonsets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("apps", "replicasets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("", "replicationcontrollers", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("batch", "jobs", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("batch", "cronjobs", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "deployments", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("apps", "statefulsets", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("apps", "daemonsets", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("apps", "replicasets", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("", "replicationcontrollers", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("batch", "jobs", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("batch", "cronjobs", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
 ];
+
+const NOT_LISTED: &str = "their annotations exempt nothing, and the rules that look at them can't tell";
 
 const NO_EXEMPTIONS: &str = "their annotations exempt nothing";
 

@@ -83,6 +83,8 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
         let by = if rule.is_about_namespaces() { "`analyze` and `reconcile`" } else { "`analyze` only" };
         let pods = if rule.is_about_pods() { "; its check of pods by every command" } else { "" };
         writeln!(out, "Evaluated by: {by}{pods}.")?;
+    } else if !rule.needs().is_empty() {
+        writeln!(out, "Looks at: workloads, which `analyze` lists on a cluster for it.")?;
     }
     if rule.is_about_pods() {
         let native = if rule.expression.is_some() { "yes" } else { "no" };
