@@ -406,13 +406,19 @@ const NATIVE: &[Permission] = &[
         .optional(),
 ];
 
-const REPORTS: &[Permission] = &[need(
-    OPEN_REPORTS,
-    "reports",
-    &["get", "list", "watch", "create", "patch", "delete"],
-    EvaluatedNamespaces,
-    "no reports of OpenReports are kept",
-)];
+const KEEP_REPORTS: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
+const REPORTS: &[Permission] = &[
+    need(OPEN_REPORTS, "reports", KEEP_REPORTS, EvaluatedNamespaces, "no reports of OpenReports are kept"),
+    need(
+        OPEN_REPORTS,
+        "clusterreports",
+        KEEP_REPORTS,
+        Cluster,
+        "no reports on objects without a namespace are kept",
+    )
+    .optional(),
+];
 
 const NOT_LEFT: &str = "the webhook also evaluates the rules that native admission holds";
 

@@ -268,7 +268,7 @@ impl EffectivePolicy {
 
     /// Returns the kinds that are listed in a live cluster for the enabled rules, beside pods.
     ///
-    /// Where workloads are listed, their templates are evaluated too, so that what supplies values to new pods is listed.
+    /// Where workloads are listed, their templates are evaluated too. So what supplies values to new pods is listed.
     pub fn lists(&self) -> Kinds {
         let all = |of: fn(&EnabledRule) -> Kinds| {
             self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(of(enabled)))
@@ -287,6 +287,15 @@ impl EffectivePolicy {
     pub fn follows(&self) -> Kinds {
         let rules = self.rules.iter().filter(|enabled| enabled.rule.is_about_namespaces());
         rules.fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads_for_templates()))
+    }
+
+    /// Returns the rules that look at objects without a namespace, and those about types of any object; `None` unless a
+    /// rule needs such objects.
+    pub fn about_cluster(&self) -> Option<Self> {
+        let is_needed = self.rules.iter().any(|enabled| enabled.rule.is_about_cluster());
+        let is_of_cluster = |rule: &Rule| rule.is_about_cluster() || matches!(rule.check, Check::Type(_));
+        let rules = self.rules.iter().filter(|enabled| is_of_cluster(enabled.rule));
+        is_needed.then(|| Self { rules: rules.cloned().collect() })
     }
 
     /// Returns the kinds that the enabled rules about relations read.
@@ -430,6 +439,28 @@ mod tests {
 
     fn ids(policy: &EffectivePolicy) -> Vec<&str> {
         policy.rules().iter().map(|enabled| enabled.rule.id.as_str()).collect()
+    }
+
+    #[test]
+    fn some_rules_look_at_objects_without_a_namespace() {
+        let found: Vec<&str> =
+            RULES.iter().filter(|rule| rule.is_about_cluster()).map(|rule| rule.id.as_str()).collect();
+        let expected = [
+            "cluster-admin-binding",
+            "dangling-role-binding",
+            "default-account-binding",
+            "pod-exec-access",
+            "secret-access",
+            "unbound-volume",
+            "unhealthy-node",
+            "wildcard-rule",
+            "workload-creation-access",
+        ];
+        assert_eq!(found, expected);
+        let select = |rules: &str| EffectivePolicy::select(rules).unwrap();
+        assert!(select("automounted-token,missing-network-policy,deprecated-api").about_cluster().is_none());
+        let rules = select("latest-tag,deprecated-api,unhealthy-node").about_cluster().unwrap();
+        assert_eq!(ids(&rules), ["deprecated-api", "unhealthy-node"]);
     }
 
     #[test]

@@ -124,6 +124,13 @@ impl Rule {
         self.is_about_pods() || self.reads().iter().any(Kind::is_namespaced)
     }
 
+    /// Returns true if the rule looks at objects without a namespace. One that reads templates looks at workloads.
+    pub fn is_about_cluster(&self) -> bool {
+        let reads = self.reads();
+        let is_of_cluster = |kind: Kind| !kind.is_namespaced() && kind != Kind::Namespace;
+        !reads.contains(Kind::Template) && reads.iter().any(is_of_cluster)
+    }
+
     /// The penalty points of each count.
     pub fn points(&self) -> u64 {
         self.weight.unwrap_or(self.severity.points())
