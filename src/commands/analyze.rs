@@ -13,7 +13,7 @@ mod manifest_args;
 mod manifests;
 mod output_parser;
 mod outputs;
-mod related;
+pub(super) mod related;
 mod render_args;
 mod rule_args;
 mod rules_file;
@@ -27,6 +27,7 @@ use super::{ExitStatus, block_on};
 use crate::governance::{Analysis, compare};
 use crate::output::Notes;
 use crate::terminal::to_stderr;
+use crate::workload::Kind;
 pub(super) use baseline_args::BaselineArgs;
 use compare_args::CompareArgs;
 pub(super) use config_args::ConfigArgs;
@@ -38,7 +39,8 @@ pub(super) use settings::settings;
 
 /// Score a cluster or manifests, and list what to fix first.
 ///
-/// On a cluster, pods are evaluated. In manifests, a template is evaluated too, unless one of its pods is in the input.
+/// On a cluster, pods are evaluated. Workloads are listed, too, if a rule looks at them. A template that is in the input is
+/// evaluated unless one of its pods is.
 ///
 /// Exit status: 0 when the report is within the thresholds, 1 when it is past --fail-under, --fail-under-compliance or
 /// --fail-on, 2 when something could not be read, or when nothing but charts and kustomizations without a program to
@@ -106,7 +108,7 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
     let notes = Notes {
         report: &report,
         input: &input,
-        templates: !args.manifests.is_empty(),
+        templates: !args.manifests.is_empty() || policy.lists().contains(Kind::Template),
         complete: args.manifests.complete,
         namespaces: &scope.namespaces,
         changed_since: args.manifests.changed_since(),

@@ -58,10 +58,10 @@ pub(super) async fn read(cluster: &Cluster, namespaces: &[String], kinds: &BTree
 pub(super) async fn exempt(cluster: &Cluster, scope: &Scope, analysis: &mut Analysis<'_>) -> Vec<String> {
     let policy = analysis.policy();
     let mut kinds = analysis.kinds_with_findings();
-    if kinds.is_empty() && policy.reads().is_empty() {
+    if kinds.is_empty() && policy.lists().is_empty() {
         return Vec::new();
     }
-    if policy.reads().contains(Kind::Template) {
+    if policy.lists().contains(Kind::Template) {
         // Their lists had the annotations.
         kinds.clear();
     }

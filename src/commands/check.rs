@@ -65,9 +65,12 @@ fn chosen(name: &str) -> Modes {
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
     let chosen: BTreeSet<Mode> = args.modes.into_iter().flat_map(|Modes(modes)| modes).collect();
     let modes: Vec<_> = chosen.into_iter().collect();
-    let of_rules = match &args.rules {
-        Some(rules) => EffectivePolicy::select(rules).context("--rules")?.reads(),
-        None => Kinds::default(),
+    let (of_rules, listed) = match &args.rules {
+        Some(rules) => {
+            let policy = EffectivePolicy::select(rules).context("--rules")?;
+            (policy.reads(), policy.lists())
+        }
+        None => (Kinds::default(), Kinds::default()),
     };
     let cluster = cluster::connect(&args.connect.options()).await?;
     let version = cluster.version().await.context("cannot ask for the version")?;
@@ -76,7 +79,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitStatus> {
         None => false,
     };
     let own = args.own_namespace.unwrap_or_else(|| cluster.home().to_owned());
-    let places = Places { evaluated: args.namespace, missing, own, of_rules };
+    let places = Places { evaluated: args.namespace, missing, own, of_rules, listed };
     let needs = needs(&modes, &places);
     let accesses: Vec<_> = needs.iter().map(access).collect();
     let decisions = cluster.allowed(&accesses).await.context("cannot ask for permissions")?;

@@ -13,6 +13,8 @@ pub struct Scope {
     pub include_system: bool,
     /// The system namespaces.
     pub system: SystemNamespaces,
+    /// Leaves out every object with a namespace.
+    pub only_cluster: bool,
     /// The labels that a pod must have.
     pub selector: Option<Selector>,
 }
@@ -28,6 +30,9 @@ impl Scope {
 
     /// Returns true if the namespace was requested, system or not.
     pub fn asks_for(&self, namespace: &str) -> bool {
+        if self.only_cluster {
+            return namespace.is_empty();
+        }
         self.namespaces.is_empty() || self.namespaces.iter().any(|named| named == namespace)
     }
 

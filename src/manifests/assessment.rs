@@ -19,8 +19,10 @@ pub struct Places {
     pub missing: bool,
     /// The namespace that kube-devops runs in.
     pub own: String,
-    /// The kinds that rules read. `analyze` and the operator need permissions for them.
+    /// The kinds that rules read. The operator needs permissions for them.
     pub of_rules: Kinds,
+    /// The kinds that `analyze` lists for rules. They include the workloads that rules look at.
+    pub listed: Kinds,
 }
 
 impl Places {
@@ -31,7 +33,8 @@ impl Places {
 
     /// Returns the permissions that a mode needs.
     fn permissions(&self, mode: Mode) -> Vec<Permission> {
-        [mode.permissions(), rule_permissions(self.of_rules, mode)].concat()
+        let kinds = if mode == Mode::Analyze { self.listed } else { self.of_rules };
+        [mode.permissions(), rule_permissions(kinds, mode)].concat()
     }
 
     /// Returns the namespace that a permission of this scope has to reach; `None` for all of them.
@@ -282,7 +285,13 @@ mod tests {
     use super::*;
 
     fn everywhere() -> Places {
-        Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Kinds::default() }
+        Places {
+            evaluated: None,
+            missing: false,
+            own: "ops".to_owned(),
+            of_rules: Kinds::default(),
+            listed: Kinds::default(),
+        }
     }
 
     /// The assessment of a caller who may do everything that `forbids` does not match.
@@ -360,6 +369,7 @@ mod tests {
                 missing: false,
                 own: "shop".to_owned(),
                 of_rules: Kinds::default(),
+                listed: Kinds::default(),
             };
             assess(places, CrdState::Current, |need| need.namespace.as_deref() != Some("shop"))
         };
@@ -388,6 +398,7 @@ mod tests {
             missing: true,
             own: "ops".to_owned(),
             of_rules: Kinds::default(),
+            listed: Kinds::default(),
         };
         let assessment = assess(places, CrdState::Current, |_| false);
         let all = ["native", "webhook"];

@@ -214,14 +214,16 @@ const ANALYZE: &[Permission] = &[
     need("", "namespaces", LIST, Cluster, "namespaces have to be named unless all pods may be listed")
         .optional(),
     need("", "namespaces", GET, EvaluatedNamespaces, NO_NAMESPACE).optional(),
-    need("apps", "deployments", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("apps", "statefulsets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("apps", "daemonsets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("apps", "replicasets", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("", "replicationcontrollers", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("batch", "jobs", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
-    need("batch", "cronjobs", LIST, EvaluatedNamespaces, NO_EXEMPTIONS).optional(),
+    need("apps", "deployments", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("apps", "statefulsets", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("apps", "daemonsets", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("apps", "replicasets", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("", "replicationcontrollers", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("batch", "jobs", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
+    need("batch", "cronjobs", LIST, EvaluatedNamespaces, NOT_LISTED).optional(),
 ];
+
+const NOT_LISTED: &str = "their annotations exempt nothing, and the rules that look at them can't tell";
 
 const NO_EXEMPTIONS: &str = "their annotations exempt nothing";
 
@@ -404,13 +406,19 @@ const NATIVE: &[Permission] = &[
         .optional(),
 ];
 
-const REPORTS: &[Permission] = &[need(
-    OPEN_REPORTS,
-    "reports",
-    &["get", "list", "watch", "create", "patch", "delete"],
-    EvaluatedNamespaces,
-    "no reports of OpenReports are kept",
-)];
+const KEEP_REPORTS: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
+const REPORTS: &[Permission] = &[
+    need(OPEN_REPORTS, "reports", KEEP_REPORTS, EvaluatedNamespaces, "no reports of OpenReports are kept"),
+    need(
+        OPEN_REPORTS,
+        "clusterreports",
+        KEEP_REPORTS,
+        Cluster,
+        "no reports on objects without a namespace are kept",
+    )
+    .optional(),
+];
 
 const NOT_LEFT: &str = "the webhook also evaluates the rules that native admission holds";
 

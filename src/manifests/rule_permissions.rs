@@ -24,7 +24,7 @@ impl RulePermissions {
 
     /// Returns the permissions that the operator needs beside those of [`Mode::Reconcile`].
     pub fn permissions(self) -> Vec<Permission> {
-        let rules = RULES.iter().filter(|rule| self.has(rule) && rule.is_about_namespaces());
+        let rules = RULES.iter().filter(|rule| self.has(rule));
         let kinds = rules.fold(Kinds::default(), |kinds, rule| kinds.union(rule.reads()));
         rule_permissions(kinds, Mode::Reconcile)
     }
@@ -78,7 +78,9 @@ mod tests {
     fn each_choice_adds_to_the_one_before_it() {
         let [score, recommended, all] = RulePermissions::ALL.map(paths);
         assert_eq!(score, Vec::<String>::new());
-        assert!(recommended.contains(&"/secrets".to_owned()) && !recommended.contains(&"/nodes".to_owned()));
+        for path in ["/secrets", "/nodes", "rbac.authorization.k8s.io/clusterroles"] {
+            assert!(recommended.contains(&path.to_owned()), "{path}");
+        }
         assert!(recommended.iter().all(|path| all.contains(path)) && all.len() > recommended.len());
         assert!(!all.contains(&"/services".to_owned()), "the operator follows Services anyway");
         assert!(

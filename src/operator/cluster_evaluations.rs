@@ -7,8 +7,11 @@ use jiff::Timestamp;
 
 use super::NamespaceEvaluation;
 use super::sums::EvaluationSums;
-use crate::policy::{ConditionReason, NamespaceFigures};
+use crate::policy::{ClusterObjects, ConditionReason, NamespaceFigures};
 use crate::workload::{PolicyRef, count};
+
+/// The namespace that stands for the objects without one.
+pub(super) const CLUSTER: &str = "";
 
 /// The most namespaces in the status of a policy.
 const WORST: usize = 10;
@@ -42,6 +45,8 @@ pub(super) struct EvaluatedNamespace {
     sums: EvaluationSums,
     /// The state of native admission there; `None` without it.
     admission: Option<ConditionState>,
+    /// The figures of the objects without a namespace; `None` for a namespace.
+    cluster_objects: Option<ClusterObjects>,
     /// The time of the next evaluation.
     next: Option<Timestamp>,
     /// True if the writes for it are done: a step of enforcement, and an audit result if one was due.
@@ -58,6 +63,8 @@ pub(super) struct ClusterTotals {
     /// The namespaces with violations, the worst first.
     pub(super) worst: Vec<NamespaceFigures>,
     pub(super) admission: Option<ConditionState>,
+    /// The figures of the objects without a namespace; `None` unless a rule looks at them.
+    pub(super) cluster_objects: Option<ClusterObjects>,
     /// The time of the next evaluation.
     pub(super) next: Option<Timestamp>,
 }
@@ -67,6 +74,11 @@ impl EvaluatedNamespace {
     pub(super) fn new(evaluation: &NamespaceEvaluation, admission: Option<ConditionState>) -> Self {
         let sums = EvaluationSums::of(evaluation);
         Self { sums, admission, next: evaluation.next, ..Self::default() }
+    }
+
+    /// Takes the figures of the objects without a namespace.
+    pub(super) fn of_cluster(evaluation: &NamespaceEvaluation, figures: ClusterObjects) -> Self {
+        Self { cluster_objects: Some(figures), ..Self::new(evaluation, None) }
     }
 }
 
@@ -177,9 +189,13 @@ impl ClusterEvaluations {
         for (namespace, evaluated) in
             self.policies.get(policy).into_iter().flat_map(|known| &known.namespaces)
         {
-            totals.namespaces += 1;
             totals.sums.add(&evaluated.sums);
             totals.next = [totals.next, evaluated.next].into_iter().flatten().min();
+            if namespace == CLUSTER {
+                totals.cluster_objects.clone_from(&evaluated.cluster_objects);
+                continue;
+            }
+            totals.namespaces += 1;
             if let Some(state) = &evaluated.admission {
                 *states.entry(state).or_default() += 1;
             }
@@ -303,6 +319,25 @@ mod tests {
         assert_eq!(totals.worst.len(), 10);
         let worst = &totals.worst[0];
         assert_eq!((&*worst.namespace, worst.violations, worst.health_score), ("n14", 14, 86));
+    }
+
+    #[test]
+    fn objects_without_a_namespace_count_and_are_no_namespace() {
+        let (mut all, policy) = (ClusterEvaluations::default(), PolicyRef::cluster("p"));
+        all.due(&policy, version(1), &names(&["", "a"]), false, Timestamp::UNIX_EPOCH);
+        all.set(&policy, "a", evaluated(1));
+        let figures = ClusterObjects { violations: 2, worst: Vec::new() };
+        let cluster_objects = Some(figures.clone());
+        let sums =
+            EvaluationSums { by_rule: BTreeMap::from([("wildcard-rule", 2)]), ..EvaluationSums::default() };
+        all.set(
+            &policy,
+            CLUSTER,
+            EvaluatedNamespace { sums, cluster_objects, ..EvaluatedNamespace::default() },
+        );
+        let totals = all.totals(&policy);
+        assert_eq!((totals.namespaces, totals.sums.pods, totals.sums.violations()), (1, 10, 3));
+        assert_eq!((totals.worst.len(), totals.cluster_objects), (1, Some(figures)));
     }
 
     #[test]

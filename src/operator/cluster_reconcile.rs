@@ -11,7 +11,8 @@ use kube::runtime::controller::Action;
 use kube::runtime::finalizer::{Event, finalizer};
 use tokio::time::Instant;
 
-use super::cluster_evaluations::{ClusterTotals, EvaluatedNamespace};
+use super::cluster_evaluations::{CLUSTER, ClusterTotals, EvaluatedNamespace};
+use super::cluster_objects;
 use super::error::WriteError;
 use super::feeds::{PolicyName, reference};
 use super::leftovers::delete_leftovers;
@@ -31,6 +32,14 @@ const STEPS: Duration = Duration::from_secs(10);
 
 /// An evaluated namespace: the policy as it is in effect there, and the evaluation.
 type Evaluated = (CompiledPolicy, NamespaceEvaluation);
+
+/// The evaluations of one reconcile.
+#[derive(Default)]
+struct AllEvaluated {
+    namespaces: Vec<Evaluated>,
+    /// The evaluation of the objects without a namespace, if it was due.
+    cluster: Option<NamespaceEvaluation>,
+}
 
 /// Evaluates the namespaces of a cluster policy that changed, and writes the result if this replica leads.
 pub(super) async fn reconcile(
@@ -55,9 +64,11 @@ pub(super) async fn reconcile(
         return Ok(again(&operator, Some(until)));
     }
     let timer = operator.metrics.duration.start_timer();
-    let Some(evaluated) =
-        (if is_going { Some(Vec::new()) } else { evaluate_due(&operator, &policy, leads).await? })
-    else {
+    let Some(evaluated) = (if is_going {
+        Some(AllEvaluated::default())
+    } else {
+        evaluate_due(&operator, &policy, leads).await?
+    }) else {
         return Ok(Action::requeue(UNREAD));
     };
     let reconciled = if leads {
@@ -76,15 +87,21 @@ async fn evaluate_due(
     operator: &Operator,
     policy: &ClusterPolicy,
     writes: bool,
-) -> Result<Option<Vec<Evaluated>>, ReconcileError> {
+) -> Result<Option<AllEvaluated>, ReconcileError> {
     let key = policy.policy.reference();
     let metadata = &policy.policy.metadata;
     let version = (metadata.uid.clone(), metadata.generation);
     let now = operator.now();
-    let due = operator.cluster_evaluations().due(&key, version, &policy.namespaces, writes, now);
-    let mut evaluated = Vec::new();
+    let places = cluster_objects::evaluated_places(policy);
+    let due = operator.cluster_evaluations().due(&key, version, &places, writes, now);
+    let mut evaluated = AllEvaluated::default();
     let mut is_read = true;
     for namespace in due {
+        if namespace == CLUSTER {
+            evaluated.cluster = cluster_objects::evaluate(operator, policy);
+            is_read &= evaluated.cluster.is_some();
+            continue;
+        }
         let within = PolicyRef::new(&namespace, &*key.name);
         // It may have changed meanwhile, which leads to another reconcile.
         let Some(compiled) = operator.policies.get(&within) else { continue };
@@ -94,7 +111,7 @@ async fn evaluate_due(
                 let admission = operator.admission(&namespace).condition(&key.name);
                 let new = EvaluatedNamespace::new(&evaluation, admission);
                 operator.cluster_evaluations().set(&key, &namespace, new);
-                evaluated.push((compiled, evaluation));
+                evaluated.namespaces.push((compiled, evaluation));
             }
             Ok(Some(_)) => {}
             Ok(None) => {
@@ -115,7 +132,7 @@ async fn evaluate_due(
 async fn write(
     operator: &Operator,
     policy: &ClusterPolicy,
-    evaluated: Vec<Evaluated>,
+    evaluated: AllEvaluated,
 ) -> Result<Option<Timestamp>, ReconcileError> {
     let policies = Api::<ClusterDevOpsPolicy>::all(operator.cluster.client.clone());
     let status = ClusterStatus::new(policies.clone(), policy);
@@ -138,7 +155,7 @@ async fn apply(
     policies: &Api<ClusterDevOpsPolicy>,
     status: &ClusterStatus,
     policy: &ClusterPolicy,
-    evaluated: Vec<Evaluated>,
+    evaluated: AllEvaluated,
 ) -> Result<Option<Timestamp>, ReconcileError> {
     let key = policy.policy.reference();
     let mut failed = None;
@@ -151,7 +168,7 @@ async fn apply(
     }
     let mut stepped = Vec::new();
     let begun = Instant::now();
-    for (within, evaluation) in evaluated {
+    for (within, evaluation) in evaluated.namespaces {
         if begun.elapsed() > STEPS {
             // The others are still due.
             next = Some(operator.now());
@@ -185,6 +202,11 @@ async fn apply(
         Ok::<_, ReconcileError>(())
     });
     audits.buffer_unordered(CONCURRENT).try_collect::<()>().await?;
+    if let Some(evaluation) = evaluated.cluster {
+        let outcome = EvaluationOutcome::Evaluated(evaluation);
+        let due = keep_report(operator, &policy.compiled, &outcome).await?;
+        operator.cluster_evaluations().set_written(&key, CLUSTER, due);
+    }
     delete_leftovers(operator, policy).await?;
     failed.map_or(Ok(next), Err)
 }
@@ -234,7 +256,7 @@ fn next_status(
     enforcement: &EnforcementState,
     now: Timestamp,
 ) -> Option<ClusterDevOpsPolicyStatus> {
-    let ClusterTotals { sums, namespaces, worst, admission, .. } = totals;
+    let ClusterTotals { sums, namespaces, worst, admission, cluster_objects, .. } = totals;
     let is_valid = policy.compiled.effective.is_ok();
     let outcome = match &policy.compiled.effective {
         Ok(_) => EvaluationOutcome::Evaluated(sums),
@@ -244,6 +266,7 @@ fn next_status(
         totals: status_by(&newest.within(None), &outcome, enforcement, admission, now),
         namespaces: is_valid.then_some(namespaces),
         worst_namespaces: worst,
+        cluster_objects,
     };
     (Some(&next) != newest.status.as_ref())
         .then(|| ClusterDevOpsPolicyStatus { totals: evaluated_at(next.totals, now), ..next })

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::ObjectMeta;
 use tokio::sync::{Notify, watch};
 
-use super::cluster_evaluations::ClusterEvaluations;
+use super::cluster_evaluations::{CLUSTER, ClusterEvaluations};
 use super::known_reports::KnownReports;
 use super::native_admission::NativeAdmission;
 use super::{AdmissionState, AuditTrail, Inventory, OperatorMetrics};
@@ -60,6 +60,8 @@ pub struct Operator {
     custom_kinds: watch::Sender<WorkloadKinds>,
     /// The kinds that rules of policies read beside pods and workloads. They are followed while that is so.
     related_kinds: watch::Sender<Kinds>,
+    /// The kinds that rules of cluster policies about objects without a namespace read.
+    cluster_kinds: watch::Sender<Kinds>,
     clock: fn() -> Timestamp,
     inventory: Arc<Mutex<Inventory>>,
     audits: Mutex<AuditTrail>,
@@ -127,6 +129,7 @@ impl Operator {
             changed: Notify::new(),
             custom_kinds: watch::Sender::default(),
             related_kinds: watch::Sender::default(),
+            cluster_kinds: watch::Sender::default(),
             clock,
             inventory,
             audits: Mutex::default(),
@@ -222,6 +225,13 @@ impl Operator {
             custom = custom.union(rules.custom_kinds());
             related = related.union(rules.follows());
         }
+        let mut of_cluster = Kinds::default();
+        for policy in self.policies.cluster_names().iter().filter_map(|name| self.policies.cluster(name)) {
+            let rules = policy.compiled.effective.ok().and_then(|rules| rules.about_cluster());
+            of_cluster = of_cluster.union(rules.map_or(Kinds::default(), |rules| rules.reads()));
+        }
+        related = related.union(of_cluster);
+        self.cluster_kinds.send_replace(of_cluster);
         self.custom_kinds.send_if_modified(|known| std::mem::replace(known, custom) != custom);
         self.related_kinds.send_if_modified(|known| std::mem::replace(known, related) != related);
     }
@@ -239,6 +249,9 @@ impl Operator {
         for policy in policies.iter().filter(|policy| reads(policy)) {
             inventory.note_change(&policy.policy.reference().namespace);
         }
+        if self.cluster_kinds.borrow().contains(kind) {
+            inventory.note_change(CLUSTER);
+        }
         drop(inventory);
         self.changed.notify_one();
     }
@@ -251,7 +264,7 @@ impl Operator {
 
     /// Wakes the cluster policy that owns an audit result or a report, if it does not select the namespace.
     pub(super) fn wake_owner_elsewhere(&self, metadata: &ObjectMeta) {
-        let Some(namespace) = &metadata.namespace else { return };
+        let namespace = metadata.namespace.as_deref().unwrap_or(CLUSTER);
         let owners = metadata.owner_references.iter().flatten();
         for owner in owners.filter(|owner| owner.kind == "ClusterDevOpsPolicy") {
             let policy = PolicyRef::cluster(&owner.name);

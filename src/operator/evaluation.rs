@@ -57,7 +57,7 @@ pub fn evaluate_within<'a>(
     exemptions: AnnotatedExemptions,
     now: Timestamp,
 ) -> NamespaceEvaluation {
-    evaluate_with(policy, namespace, now, |analysis| {
+    evaluate_with(policy, &within(namespace), now, |analysis| {
         analysis.exempt(exemptions);
         if let Some(object) = object {
             analysis.add_namespace(object);
@@ -75,7 +75,7 @@ pub fn evaluate_inventory(
     inventory: &Inventory,
     now: Timestamp,
 ) -> NamespaceEvaluation {
-    evaluate_with(policy, namespace, now, |analysis| {
+    evaluate_with(policy, &within(namespace), now, |analysis| {
         analysis.exempt(inventory.exemptions(namespace));
         if let Some(object) = object {
             analysis.add_namespace(object);
@@ -87,14 +87,29 @@ pub fn evaluate_inventory(
     })
 }
 
+/// Evaluates the objects without a namespace that an inventory has. The other objects of the cluster only say how these
+/// fit together.
+pub fn evaluate_cluster_objects(
+    policy: &EffectivePolicy,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> NamespaceEvaluation {
+    let scope = Scope { only_cluster: true, ..Scope::default() };
+    evaluate_with(policy, &scope, now, |analysis| Some(inventory.related.add_all_to(analysis)))
+}
+
+/// Returns the scope of one namespace.
+fn within(namespace: &str) -> Scope {
+    Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() }
+}
+
 fn evaluate_with(
     policy: &EffectivePolicy,
-    namespace: &str,
+    scope: &Scope,
     now: Timestamp,
     fill: impl FnOnce(&mut Analysis<'_>) -> Option<Vec<UnreadKind>>,
 ) -> NamespaceEvaluation {
-    let scope = Scope { namespaces: vec![namespace.to_owned()], ..Scope::default() };
-    let mut analysis = Analysis::new(policy, &scope, now, true);
+    let mut analysis = Analysis::new(policy, scope, now, true);
     let unread = fill(&mut analysis);
     let report = analysis.finish();
     let unknown = unknown(&report);

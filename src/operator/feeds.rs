@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Operator;
 use super::audit::{POLICY_UID, Past};
+use super::cluster_evaluations::CLUSTER;
 use super::report_keeper::{self, ReportSink};
 use crate::cluster::{self, Event, ListMark, RawObject, Sink, WatchFailure, WatchRequest};
 use crate::enforcement::{self, KINDS, Trace};
@@ -89,6 +90,11 @@ pub(super) fn follow_all(operator: &Arc<Operator>, listing: &Listing) -> impl Fu
             let sink = Results { operator: &operator, within, mark };
             join(services, cluster::follow(&operator.cluster, results, sink, also)).await;
         }));
+    }
+    if operator.reports().is_some() && operator.namespaces.is_empty() {
+        let operator = Arc::clone(operator);
+        let within = Some(CLUSTER.to_owned());
+        watches.push(Box::pin(async move { follow_reports(&operator, within).await }));
     }
     async move {
         join_all(watches).await;

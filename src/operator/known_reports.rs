@@ -13,7 +13,8 @@ use crate::cluster::{ListMark, Store};
 /// The field manager of reports.
 pub(super) const MANAGER: &str = "kube-devops-reports";
 
-/// The reports, by the uid of the policy and the namespace. A cluster policy has one in each of its namespaces.
+/// The reports, by the uid of the policy and the namespace. A cluster policy has one in each of its namespaces, and one
+/// on objects without a namespace, under the empty name.
 pub(super) struct KnownReports {
     reports: Store<String, KnownReport>,
     /// The namespaces whose reports are listed; `None` stands for all of them.
@@ -96,7 +97,9 @@ impl KnownReports {
 
     /// Returns the next write of a report; `None` if it is up to date or cannot be written.
     pub(super) fn next_write(&self, uid: &str, draft: &Draft, namespace: &str) -> Option<NextWrite> {
-        if !self.listed.contains(&None) && !self.listed.contains(&Some(namespace.to_owned())) {
+        // Reports on objects without a namespace have a list of their own.
+        let is_in_all = !namespace.is_empty() && self.listed.contains(&None);
+        if !is_in_all && !self.listed.contains(&Some(namespace.to_owned())) {
             return None;
         }
         let interference = self.interference.get(&(uid.to_owned(), namespace.to_owned()));
@@ -168,9 +171,12 @@ impl KnownReports {
         self.reports.begin_list()
     }
 
-    /// Ends a list, in one namespace or in all: removes the reports that were neither written nor listed since its start.
+    /// Ends a list, in one namespace or in all, or of the reports without one: removes the reports that were neither
+    /// written nor listed since its start.
     pub(super) fn end_list(&mut self, begun: ListMark, within: Option<&str>) {
-        self.reports.end_list(begun, None, |namespace, _| within.is_none_or(|one| namespace == one));
+        self.reports.end_list(begun, None, |namespace, _| {
+            within.map_or(!namespace.is_empty(), |one| namespace == one)
+        });
         self.listed.insert(within.map(str::to_owned));
     }
 
@@ -270,5 +276,27 @@ mod tests {
         assert_eq!(labelled, seen("d", 3));
         let mut known = listed();
         assert!(known.see("u", "n", edited) && !known.see("u", "n", labelled));
+    }
+
+    #[test]
+    fn reports_without_a_namespace_have_a_list_of_their_own() {
+        let policy = compiled("base");
+        let draft = || Draft::new(&policy, &evaluated(&policy, &["nginx"])).unwrap();
+        let mut known = KnownReports::new(INTERVAL);
+        let begun = known.begin_list();
+        known.end_list(begun, None);
+        assert!(known.next_write("u", &draft(), "n").is_some());
+        assert!(known.next_write("u", &draft(), "").is_none(), "not listed yet");
+        let begun = known.begin_list();
+        known.see("u", "", seen("", 1));
+        known.see("u", "n", seen("", 1));
+        known.end_list(begun, Some(""));
+        assert!(known.next_write("u", &draft(), "").is_some());
+        let begun = known.begin_list();
+        known.end_list(begun, None);
+        assert_eq!(known.elsewhere("u", &BTreeSet::new()), [""]);
+        let begun = known.begin_list();
+        known.end_list(begun, Some(""));
+        assert!(known.elsewhere("u", &BTreeSet::new()).is_empty());
     }
 }

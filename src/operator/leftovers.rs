@@ -7,6 +7,7 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 
 use super::audit::Past;
+use super::cluster_objects::evaluated_places;
 use super::reconcile::delete_result;
 use super::report_keeper::delete_report;
 use super::{Operator, ReconcileError};
@@ -44,7 +45,7 @@ async fn delete(operator: &Operator, uid: &str, past: Past) -> Result<(), Reconc
 }
 
 fn reports_elsewhere(operator: &Operator, policy: &ClusterPolicy, uid: &str) -> Vec<String> {
-    let none = BTreeSet::new();
-    let reported = if policy.compiled.effective.is_ok() { &policy.namespaces } else { &none };
-    operator.reports().map_or(Vec::new(), |known| known.elsewhere(uid, reported))
+    let is_valid = policy.compiled.effective.is_ok();
+    let reported = if is_valid { evaluated_places(policy) } else { BTreeSet::new() };
+    operator.reports().map_or(Vec::new(), |known| known.elsewhere(uid, &reported))
 }

@@ -10,6 +10,7 @@ mod audit;
 mod audit_trail;
 mod awaited_verdicts;
 mod cluster_evaluations;
+mod cluster_objects;
 mod cluster_reconcile;
 mod context;
 mod controller;
@@ -42,7 +43,9 @@ pub use context::{Operator, OperatorSettings};
 pub use controller::run;
 pub use counters::OperatorMetrics;
 pub use error::{ReconcileError, WriteError};
-pub use evaluation::{NamespaceEvaluation, evaluate_inventory, evaluate_namespace, evaluate_within};
+pub use evaluation::{
+    NamespaceEvaluation, evaluate_cluster_objects, evaluate_inventory, evaluate_namespace, evaluate_within,
+};
 pub use inventory::Inventory;
 pub use metrics::PolicyCollector;
 pub use reconcile::FINALIZER;

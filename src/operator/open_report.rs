@@ -1,4 +1,4 @@
-//! The `Report` of OpenReports that shows the findings of a policy as they are now. Pure.
+//! The `Report` or `ClusterReport` of OpenReports that shows the findings of a policy as they are now. Pure.
 //!
 //! The types have the fields of the published API that the operator sets. Field names and meanings are those of
 //! <https://github.com/openreports/reports-api>, version `v1alpha1`.
@@ -21,8 +21,10 @@ use crate::workload::{Kind, Owner, RESOURCES, Resource, cluster_name, short_dige
 
 /// The API group and version of a Report.
 pub(super) const API_VERSION: &str = "openreports.io/v1alpha1";
-/// The kind of a Report.
-const KIND: &str = "Report";
+/// The kind of a report on a namespace.
+pub(super) const REPORT: &str = "Report";
+/// The kind of a report on objects without a namespace.
+pub(super) const CLUSTER_REPORT: &str = "ClusterReport";
 /// The name by which reports say where they come from.
 const SOURCE: &str = "kube-devops";
 /// The most results of a report.
@@ -36,7 +38,7 @@ const PROPERTY: usize = 256;
 /// The longest name that is not cut.
 const NAME: usize = 253;
 
-/// A `Report`.
+/// A `Report`, or a `ClusterReport`, which has the same fields.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OpenReport {
@@ -44,7 +46,8 @@ pub(super) struct OpenReport {
     kind: &'static str,
     pub(super) metadata: ObjectMeta,
     source: &'static str,
-    scope: ObjectReference,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<ObjectReference>,
     configuration: Configuration,
     pub(super) summary: Summary,
     pub(super) results: Vec<ReportResult>,
@@ -149,15 +152,15 @@ impl Draft {
         let count = |kind| results.iter().filter(|one| one.result == kind).count();
         let report = OpenReport {
             api_version: API_VERSION,
-            kind: KIND,
+            kind: kind(policy),
             metadata: metadata(policy, &content),
             source: SOURCE,
-            scope: ObjectReference {
+            scope: policy.namespace().map(|namespace| ObjectReference {
                 api_version: Some("v1".to_owned()),
                 kind: Some("Namespace".to_owned()),
-                name: policy.namespace(),
+                name: Some(namespace),
                 ..ObjectReference::default()
-            },
+            }),
             configuration: Configuration {
                 limits: Limits {
                     max_results: RESULTS,
@@ -375,10 +378,15 @@ fn name(policy: &DevOpsPolicy) -> String {
     format!("{}-{}", prefix.trim_end_matches(['.', '-']), short_digest(&name))
 }
 
+/// Returns the kind of a policy's report. A cluster policy as a whole has one on objects without a namespace.
+fn kind(policy: &DevOpsPolicy) -> &'static str {
+    if policy.namespace().is_some() { REPORT } else { CLUSTER_REPORT }
+}
+
 /// Returns the fields by which the API finds the report of a policy.
 pub(super) fn identity(policy: &DevOpsPolicy) -> Value {
     let metadata = json!({ "name": name(policy), "namespace": policy.namespace() });
-    json!({ "apiVersion": API_VERSION, "kind": KIND, "metadata": metadata })
+    json!({ "apiVersion": API_VERSION, "kind": kind(policy), "metadata": metadata })
 }
 
 fn cut(text: &str, most: usize) -> String {

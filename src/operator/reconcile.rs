@@ -268,7 +268,9 @@ pub(super) async fn announce(operator: &Operator, policy: &DevOpsPolicy, status:
             Some(namespace) => format!(
                 "The namespace violates the policy; details: kubectl get policyauditresults -n {namespace}"
             ),
-            None => "Namespaces violate the policy; details: kubectl get policyauditresults -A".to_owned(),
+            None => "Namespaces or objects of the cluster violate the policy; details: kubectl get \
+                     policyauditresults -A, and clusterObjects in its status"
+                .to_owned(),
         },
     };
     let event = KubeEvent {

@@ -172,14 +172,26 @@ impl RelatedObjects {
     /// Adds what the rules of an analysis read in a namespace. A kind that was read is closed there. Returns the others.
     pub fn add_to(&self, analysis: &mut Analysis<'_>, namespace: &str) -> Vec<UnreadKind> {
         let kinds = analysis.policy().follows();
+        self.add(analysis, kinds, Some(namespace))
+    }
+
+    /// Adds what the rules of an analysis read in the whole cluster, as [`RelatedObjects::add_to`] does.
+    pub fn add_all_to(&self, analysis: &mut Analysis<'_>) -> Vec<UnreadKind> {
+        let kinds = analysis.policy().reads();
+        self.add(analysis, kinds, None)
+    }
+
+    fn add(&self, analysis: &mut Analysis<'_>, kinds: Kinds, namespace: Option<&str>) -> Vec<UnreadKind> {
         let mut unread = Vec::new();
         if kinds.is_empty() {
             return unread;
         }
         for kind in kinds.iter() {
             match self.problem(kind, namespace) {
-                None if kind.is_namespaced() => analysis.close_within(kind, namespace),
-                None => analysis.close(Kinds::of(&[kind])),
+                None => match namespace.filter(|_| kind.is_namespaced()) {
+                    Some(namespace) => analysis.close_within(kind, namespace),
+                    None => analysis.close(Kinds::of(&[kind])),
+                },
                 Some((is_refused, problem)) => {
                     let rules = analysis.policy().rules().iter();
                     let rules = rules.filter(|enabled| enabled.rule.reads_for_templates().contains(kind));
@@ -202,16 +214,23 @@ impl RelatedObjects {
         unread
     }
 
-    /// Returns the objects of a namespace, and those of the cluster.
-    fn within(&self, namespace: &str) -> impl Iterator<Item = (&Key, &WatchedObject)> {
-        self.objects.group(namespace).chain(self.objects.group(""))
+    /// Returns the objects of a namespace and those of the cluster, or the objects of all namespaces.
+    fn within<'s>(
+        &'s self,
+        namespace: Option<&'s str>,
+    ) -> Box<dyn Iterator<Item = (&'s Key, &'s WatchedObject)> + 's> {
+        match namespace {
+            Some(namespace) => Box::new(self.objects.group(namespace).chain(self.objects.group(""))),
+            None => Box::new(self.objects.iter().map(|(_, key, object)| (key, object))),
+        }
     }
 
-    /// Returns the problem with a kind in a namespace, and true if a permission is missing; `None` if all was read.
-    fn problem(&self, kind: Kind, namespace: &str) -> Option<(bool, String)> {
+    /// Returns the problem with a kind in a namespace or in all, and true if a permission is missing; `None` if all was
+    /// read.
+    fn problem(&self, kind: Kind, namespace: Option<&str>) -> Option<(bool, String)> {
         for resource in kind.resources().filter(|resource| is_followed(resource)) {
             let plural = resource.plural;
-            match self.state(resource, namespace) {
+            match self.state(resource, namespace.unwrap_or_default()) {
                 // metrics-server is missing, but every pod uses resources.
                 Some(ListState::NotServed) if kind == Kind::PodMetrics => {
                     return Some((

@@ -9,8 +9,9 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::audit::POLICY_UID;
+use super::cluster_evaluations::CLUSTER;
 use super::known_reports::{MANAGER, NextWrite, SeenReport};
-use super::open_report::{Draft, FirstFound, identity};
+use super::open_report::{CLUSTER_REPORT, Draft, FirstFound, REPORT, identity};
 use super::{EvaluationOutcome, Operator, ReconcileError};
 use crate::cluster::{ListMark, RawObject, Sink, WatchFailure, WatchRequest, WatchSelector};
 use crate::policies::StatusError;
@@ -43,6 +44,7 @@ pub(super) async fn keep_report(
         }
     }
     if before.is_none()
+        && !namespace.is_empty()
         && operator.cluster.is_terminating(&namespace).await.map_err(StatusError::Namespace)?
     {
         return Err(StatusError::NamespaceGoing.into());
@@ -68,14 +70,14 @@ pub(super) async fn keep_report(
     }
 }
 
-/// Deletes the report of a cluster policy in a namespace.
+/// Deletes the report of a cluster policy in a namespace, or the one on objects without a namespace.
 pub(super) async fn delete_report(
     operator: &Operator,
     policy: &ClusterDevOpsPolicy,
     namespace: &str,
 ) -> Result<(), ReconcileError> {
     let failed = |source| ReconcileError::Write { action: "delete a Report", source };
-    let identity = identity(&policy.within(Some(namespace)));
+    let identity = identity(&policy.within(Some(namespace).filter(|namespace| !namespace.is_empty())));
     if let Some(report) = operator.cluster.get_namespaced(&identity).await.map_err(failed)? {
         match operator.cluster.delete_namespaced(&identity, &report, false).await {
             Err(error) if !matches!(error.code(), Some(404 | 409)) => return Err(failed(error)),
@@ -88,20 +90,26 @@ pub(super) async fn delete_report(
     Ok(())
 }
 
-/// Returns the request for the metadata of our reports.
+/// Returns the request for the metadata of our reports: those of a namespace or of all, or of [`CLUSTER`].
 pub(super) fn request(within: Option<String>) -> WatchRequest {
+    let kind = kind(within.as_deref());
     WatchRequest {
-        resource: ApiResource::from_gvk(&GroupVersionKind::gvk("openreports.io", "v1alpha1", "Report")),
-        namespace: within,
+        resource: ApiResource::from_gvk(&GroupVersionKind::gvk("openreports.io", "v1alpha1", kind)),
+        namespace: within.filter(|namespace| namespace != CLUSTER),
         selector: Some(WatchSelector::Labels(POLICY_UID.to_owned())),
         metadata_only: true,
     }
 }
 
+/// Returns the kind of the reports that a watch follows.
+fn kind(within: Option<&str>) -> &'static str {
+    if within == Some(CLUSTER) { CLUSTER_REPORT } else { REPORT }
+}
+
 /// Takes the metadata of our reports from a watch.
 pub(super) struct ReportSink<'o> {
     operator: &'o Operator,
-    /// The namespace that is followed; `None` for all of them.
+    /// The namespace that is followed; `None` for all of them, and [`CLUSTER`] for reports without one.
     within: Option<String>,
     mark: ListMark,
     is_missing: bool,
@@ -144,8 +152,10 @@ impl Sink for ReportSink<'_> {
             known.end_list(self.mark, self.within.as_deref());
         }
         if std::mem::take(&mut self.is_missing) {
-            info!("the API server has the Reports of OpenReports; they are kept from now on");
+            let kind = kind(self.within.as_deref());
+            info!("the API server has the {kind}s of OpenReports; they are kept from now on");
         }
+        self.operator.wake_policies(CLUSTER);
         for policy in self.operator.policies.all() {
             self.operator.wake_policies(&policy.policy.namespace().unwrap_or_default());
         }
@@ -163,8 +173,9 @@ impl Sink for ReportSink<'_> {
             known.miss(self.within.as_deref());
         }
         if !std::mem::replace(&mut self.is_missing, true) {
+            let kind = kind(self.within.as_deref());
             warn!(
-                "--reports openreports: the API server has no Reports (openreports.io/v1alpha1): install the CRDs of \
+                "--reports openreports: the API server has no {kind}s (openreports.io/v1alpha1): install the CRDs of \
                  OpenReports; none are kept until then"
             );
         }

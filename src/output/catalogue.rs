@@ -19,9 +19,9 @@ such as `pss-restricted` of the Pod Security Standards (`docs/policies.md`). Nei
 
 A rule that reads other objects than pods and workloads compares what is in the input. If an object is missing that may
 exist elsewhere, the answer is unknown: the report counts it and lists no violation. `analyze --complete` says that the
-manifests are all that there will be. On a cluster, `analyze` and `reconcile` know what they may list. Policies have no
-findings in objects of the cluster, such as ClusterRoles: only `analyze` does. `watch`, native admission and `webhook
-serve` do not evaluate these rules.
+manifests are all that there will be. On a cluster, `analyze` and `reconcile` know what they may list. Findings in
+objects without a namespace, such as ClusterRoles, come from `analyze` and from ClusterDevOpsPolicies. A DevOpsPolicy has
+none. `watch`, native admission and `webhook serve` do not evaluate these rules.
 
 The fix of a rule is `enforcement` where a policy with enforcement changes live workloads, and `manifest` where one change
 of the manifest always helps; `none` leaves it to the message of the violation.
@@ -80,9 +80,17 @@ pub fn explain(rule: &Rule, out: &mut Text<'_>) -> io::Result<()> {
     if !reads.is_empty() {
         let kinds: Vec<_> = reads.iter().map(Kind::name).collect();
         writeln!(out, "Reads: {}.", kinds.join(", "))?;
-        let by = if rule.is_about_namespaces() { "`analyze` and `reconcile`" } else { "`analyze` only" };
+        let by = match (rule.is_about_namespaces(), rule.is_about_cluster()) {
+            (true, true) => {
+                "`analyze` and `reconcile`; objects without a namespace under a ClusterDevOpsPolicy only"
+            }
+            (true, false) => "`analyze` and `reconcile`",
+            (false, _) => "`analyze`, and `reconcile` under a ClusterDevOpsPolicy",
+        };
         let pods = if rule.is_about_pods() { "; its check of pods by every command" } else { "" };
         writeln!(out, "Evaluated by: {by}{pods}.")?;
+    } else if !rule.needs().is_empty() {
+        writeln!(out, "Looks at: workloads, which `analyze` lists on a cluster for it.")?;
     }
     if rule.is_about_pods() {
         let native = if rule.expression.is_some() { "yes" } else { "no" };

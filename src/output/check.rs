@@ -130,8 +130,13 @@ mod tests {
     use crate::workload::Kinds;
 
     fn written(format: CheckFormat) -> String {
-        let places =
-            Places { evaluated: None, missing: false, own: "ops".to_owned(), of_rules: Kinds::default() };
+        let places = Places {
+            evaluated: None,
+            missing: false,
+            own: "ops".to_owned(),
+            of_rules: Kinds::default(),
+            listed: Kinds::default(),
+        };
         let modes = vec![Mode::Watch, Mode::Reconcile];
         let answers: BTreeMap<_, _> = needs(&modes, &places)
             .into_iter()

@@ -9,7 +9,7 @@ use kube::{CustomResource, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DevOpsPolicy, DevOpsPolicySpec, DevOpsPolicyStatus, Remediation, schema};
+use super::{ClusterObjects, DevOpsPolicy, DevOpsPolicySpec, DevOpsPolicyStatus, Remediation, schema};
 use crate::workload::PolicyRef;
 
 /// The most workloads in a status.
@@ -92,6 +92,10 @@ pub struct ClusterDevOpsPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub worst_namespaces: Vec<NamespaceFigures>,
+    /// The violations in objects without a namespace, such as Nodes and ClusterRoles, which `violations` counts, too.
+    /// Absent unless a rule looks at such objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_objects: Option<ClusterObjects>,
 }
 
 /// The figures of one namespace under a cluster policy.

@@ -13,7 +13,7 @@ use super::severity_overrides::overridden_twice;
 use super::suggestion::rule_like;
 use super::{Amount, DefaultResources, DevOpsPolicySpec, ExemptionLevel};
 use crate::rules::{self, Check, Parameters, RULES, Rule, RuleId, Severity, Value};
-use crate::workload::{Fields, Kinds, Quantity, WorkloadKinds};
+use crate::workload::{Fields, Kind, Kinds, Quantity, WorkloadKinds};
 
 /// The enabled rules of a policy.
 #[derive(Debug, Clone)]
@@ -266,6 +266,17 @@ impl EffectivePolicy {
         self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.reads()))
     }
 
+    /// Returns the kinds that are listed in a live cluster for the enabled rules, beside pods.
+    ///
+    /// Where workloads are listed, their templates are evaluated too. So what supplies values to new pods is listed.
+    pub fn lists(&self) -> Kinds {
+        let all = |of: fn(&EnabledRule) -> Kinds| {
+            self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(of(enabled)))
+        };
+        let needed = all(|enabled| enabled.reads().union(enabled.rule.needs()));
+        if needed.contains(Kind::Template) { all(EnabledRule::needs) } else { needed }
+    }
+
     /// Returns the kinds that the enabled rules of the registry read, without rules about objects of the cluster alone.
     pub fn reads_in_namespaces(&self) -> Kinds {
         let rules = self.rules.iter().filter(|enabled| enabled.rule.is_about_namespaces());
@@ -276,6 +287,15 @@ impl EffectivePolicy {
     pub fn follows(&self) -> Kinds {
         let rules = self.rules.iter().filter(|enabled| enabled.rule.is_about_namespaces());
         rules.fold(Kinds::default(), |kinds, enabled| kinds.union(enabled.rule.reads_for_templates()))
+    }
+
+    /// Returns the rules that look at objects without a namespace, and those about types of any object; `None` unless a
+    /// rule needs such objects.
+    pub fn about_cluster(&self) -> Option<Self> {
+        let is_needed = self.rules.iter().any(|enabled| enabled.rule.is_about_cluster());
+        let is_of_cluster = |rule: &Rule| rule.is_about_cluster() || matches!(rule.check, Check::Type(_));
+        let rules = self.rules.iter().filter(|enabled| is_of_cluster(enabled.rule));
+        is_needed.then(|| Self { rules: rules.cloned().collect() })
     }
 
     /// Returns the kinds that the enabled rules about relations read.
@@ -314,6 +334,11 @@ impl EnabledRule {
     /// Returns the kinds that the rule reads beside the pod or workload that it looks at.
     pub fn reads(&self) -> Kinds {
         self.custom.as_ref().map_or(Kinds::default(), |custom| custom.reads()).union(self.rule.reads())
+    }
+
+    /// Returns the kinds without which the rule can't tell in a live cluster whose templates are evaluated.
+    pub fn needs(&self) -> Kinds {
+        self.reads().union(self.rule.needs()).union(self.rule.reads_for_templates())
     }
 
     fn new(
@@ -414,6 +439,42 @@ mod tests {
 
     fn ids(policy: &EffectivePolicy) -> Vec<&str> {
         policy.rules().iter().map(|enabled| enabled.rule.id.as_str()).collect()
+    }
+
+    #[test]
+    fn some_rules_look_at_objects_without_a_namespace() {
+        let found: Vec<&str> =
+            RULES.iter().filter(|rule| rule.is_about_cluster()).map(|rule| rule.id.as_str()).collect();
+        let expected = [
+            "cluster-admin-binding",
+            "dangling-role-binding",
+            "default-account-binding",
+            "pod-exec-access",
+            "secret-access",
+            "unbound-volume",
+            "unhealthy-node",
+            "wildcard-rule",
+            "workload-creation-access",
+        ];
+        assert_eq!(found, expected);
+        let select = |rules: &str| EffectivePolicy::select(rules).unwrap();
+        assert!(select("automounted-token,missing-network-policy,deprecated-api").about_cluster().is_none());
+        let rules = select("latest-tag,deprecated-api,unhealthy-node").about_cluster().unwrap();
+        assert_eq!(ids(&rules), ["deprecated-api", "unhealthy-node"]);
+    }
+
+    #[test]
+    fn workloads_are_listed_only_for_rules_that_look_at_them() {
+        let lists = |rules: &str| EffectivePolicy::select(rules).unwrap().lists();
+        assert!(EffectivePolicy::default().lists().is_empty());
+        assert!(lists("missing-resources,privileged-container,unmanaged-pod").is_empty());
+        assert_eq!(lists("stalled-rollout"), Kinds::of(&[Kind::Template]));
+        assert_eq!(lists("deprecated-api"), Kinds::of(&[Kind::Template]));
+        // What supplies values to new pods counts for templates.
+        assert_eq!(
+            lists("stalled-rollout,missing-resources"),
+            Kinds::of(&[Kind::Template, Kind::LimitRange])
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bundle;
 mod bundle_error;
 mod bundle_source;
 mod cluster_devops_policy;
+mod cluster_objects;
 mod compiled;
 mod condition;
 mod custom_rule;
@@ -45,6 +46,7 @@ pub use bundle_source::BundleSource;
 pub use cluster_devops_policy::{
     ClusterDevOpsPolicy, ClusterDevOpsPolicySpec, ClusterDevOpsPolicyStatus, NamespaceFigures,
 };
+pub use cluster_objects::{ClusterObjectViolation, ClusterObjects};
 pub use compiled::CompiledPolicy;
 pub use condition::{ConditionReason, ConditionType};
 pub use custom_rule::{CustomRule, CustomRuleError, CustomRuleMatch, CustomRuleSpec, MOST_CUSTOM_RULES};

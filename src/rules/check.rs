@@ -45,6 +45,14 @@ impl Check {
             }
         }
     }
+
+    /// Returns the kinds that the check looks at or reads, beside pods.
+    pub fn needs(self) -> Kinds {
+        match self {
+            Self::Workload(_) | Self::Type(_) => Kinds::of(&[Kind::Template]),
+            check => check.reads(),
+        }
+    }
 }
 
 /// The input of a rule about types.

@@ -38,6 +38,8 @@ pub struct Rule {
     pub check: Check,
     /// A second check, for a rule that looks at objects of other kinds too.
     pub also: Option<Check>,
+    /// True if a rule about workloads looks at pods without a controller alone.
+    pub only_pods: bool,
     /// The kinds whose objects supply to new pods what templates leave out. A live pod has it already.
     pub supplied_by: &'static [Kind],
     /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message, values]`.
@@ -78,6 +80,7 @@ impl Rule {
         details: true,
         check: Check::Pod(|_, _| {}),
         also: None,
+        only_pods: false,
         supplied_by: &[],
         expression: None,
         compares_variables: false,
@@ -93,6 +96,14 @@ impl Rule {
     /// The kinds that the rule reads beside the pod or workload that it looks at.
     pub fn reads(&self) -> Kinds {
         self.checks().fold(Kinds::default(), |kinds, check| kinds.union(check.reads()))
+    }
+
+    /// The kinds that the rule looks at or reads, beside pods.
+    pub fn needs(&self) -> Kinds {
+        if self.only_pods {
+            return self.reads();
+        }
+        self.checks().fold(Kinds::default(), |kinds, check| kinds.union(check.needs()))
     }
 
     /// The kinds that the rule reads where templates are evaluated: also those that supply what templates leave out.
@@ -114,6 +125,13 @@ impl Rule {
     /// Returns true if the rule looks at objects in namespaces, and not at those of the cluster alone.
     pub fn is_about_namespaces(&self) -> bool {
         self.is_about_pods() || self.reads().iter().any(Kind::is_namespaced)
+    }
+
+    /// Returns true if the rule looks at objects without a namespace. One that reads templates looks at workloads.
+    pub fn is_about_cluster(&self) -> bool {
+        let reads = self.reads();
+        let is_of_cluster = |kind: Kind| !kind.is_namespaced() && kind != Kind::Namespace;
+        !reads.contains(Kind::Template) && reads.iter().any(is_of_cluster)
     }
 
     /// The penalty points of each count.

@@ -71,6 +71,22 @@ impl Fields {
         CHOICE.get().needed.within(parse)
     }
 
+    /// Returns the fields of both choices.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        let parts = |fields: Self| match fields {
+            Self::Default | Self::All => (Kinds::default(), WorkloadKinds::default()),
+            Self::With(kinds) => (kinds, WorkloadKinds::default()),
+            Self::Raw(kinds, raw) => (kinds, raw),
+        };
+        let ((kinds, raw), (others, other_raw)) = (parts(self), parts(other));
+        match self.max(other) {
+            Self::Raw(..) => Self::Raw(kinds.union(others), raw.union(other_raw)),
+            Self::With(_) => Self::With(kinds.union(others)),
+            fields => fields,
+        }
+    }
+
     fn current() -> Self {
         CHOICE.get().parsed
     }

@@ -76,17 +76,20 @@ async fn a_cluster_and_its_objects_in_files_fit_together_alike() {
     // Without the permission to list Services, nothing is known about them.
     let kubeconfig =
         plane.restricted(&namespace, "pods-only", &[rule("list", "pods")], Reach::Namespace).await;
-    let rules = ["--rules", "exposed-service,dangling-service", "-o", "json"];
+    let rules = ["--rules", "exposed-service,dangling-service,stalled-rollout,unmanaged-pod", "-o", "json"];
     let refused = on(&kubeconfig, &[&["analyze", "-n", &namespace], &rules[..]].concat());
     assert_eq!(refused.code, 0, "{refused:?}");
     let report = refused.json();
     assert_eq!(report["violations"], json!([]), "{report}");
-    for unknown in ["exposed-service", "dangling-service"] {
+    for unknown in ["exposed-service", "dangling-service", "stalled-rollout"] {
         assert!(report["summary"]["unknown"][unknown].as_u64() > Some(0), "{report}");
     }
+    assert_eq!(report["summary"]["unknown"].get("unmanaged-pod"), None, "it looks at pods alone: {report}");
     assert!(refused.stderr.contains("no permission to list services"), "{}", refused.stderr);
     let check = on(&kubeconfig, &["check", "-n", &namespace, "--rules", "dangling-service"]);
     assert!(check.stdout.contains("services") && check.stdout.contains("can't tell"), "{check:?}");
+    let check = on(&kubeconfig, &["check", "analyze", "-n", &namespace, "--rules", "stalled-rollout"]);
+    assert!(check.stdout.contains("rollouts"), "{check:?}");
 }
 
 pub(crate) async fn create(client: &Client, path: &str, object: &Value) {

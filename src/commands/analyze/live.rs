@@ -67,8 +67,9 @@ pub(in crate::commands) async fn read_cluster(
     for cluster::ListFailure { what, message } in listing.unread {
         analysis.fail(unread(what, message));
     }
-    let related = related::read(cluster, scope, analysis).await;
-    let notes = [related, annotations::exempt(cluster, scope, analysis).await].concat();
+    let found = related::read(cluster, &scope.namespaces, std::slice::from_mut(analysis)).await;
+    found.errors.into_iter().for_each(|error| analysis.fail(error));
+    let notes = [found.notes, annotations::exempt(cluster, scope, analysis).await].concat();
     LeftOut { namespaces: listing.skipped, notes }
 }
 

@@ -1,21 +1,39 @@
-//! Lists the objects that rules read beside the pods of a live cluster.
+//! Lists the objects beside pods that the rules of a live cluster look at or read: workloads and other kinds.
 
 use crate::cluster::{self, CallError, Cluster, ObjectList};
-use crate::governance::{Analysis, ReportError, Scope};
-use crate::workload::{Kind, Kinds, Object, Resource};
+use crate::governance::{Analysis, ReportError};
+use crate::policy::EnabledRule;
+use crate::workload::{Fields, Kind, Kinds, Object, Resource};
 
-/// Lists the kinds that the rules of an analysis read, and returns notes about missing permissions.
+/// The lists that failed.
+#[derive(Default)]
+pub(in crate::commands) struct Unread {
+    /// Notes about missing permissions.
+    pub(in crate::commands) notes: Vec<String>,
+    /// Other failures.
+    pub(in crate::commands) errors: Vec<ReportError>,
+}
+
+/// Lists the kinds that the rules of the analyses need, each kind once, and adds the objects to every analysis.
 ///
-/// A kind is closed where its list succeeded. Without the permission to list it, the answer of its rules is unknown.
-pub(super) async fn read(cluster: &Cluster, scope: &Scope, analysis: &mut Analysis<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
-    for kind in analysis.policy().reads().iter().filter(|kind| *kind != Kind::Pod) {
+/// Workloads are evaluated as those of manifests are: a template counts unless one of its pods is evaluated. A kind is closed
+/// where its list succeeded. Without the permission to list it, the rules that need it can't tell. `namespaces` is empty for
+/// all.
+pub(in crate::commands) async fn read(
+    cluster: &Cluster,
+    namespaces: &[String],
+    analyses: &mut [Analysis<'_>],
+) -> Unread {
+    let mut unread = Unread::default();
+    let all = analyses.iter().map(|analysis| analysis.policy().lists());
+    let kinds = all.fold(Kinds::default(), Kinds::union);
+    for kind in kinds.iter().filter(|kind| *kind != Kind::Pod) {
         let mut refused = Vec::new();
-        for namespace in places(kind, scope) {
+        for namespace in places(kind, namespaces) {
             let mut is_complete = true;
             for resource in kind.resources() {
                 let namespace = namespace.filter(|_| resource.is_namespaced);
-                match list(cluster, resource, namespace, analysis).await {
+                match list(cluster, resource, namespace, analyses).await {
                     Ok(()) => {}
                     Err(error) if resource.is_custom && error.code() == Some(404) => {}
                     // The API is registered, and the server behind it does not answer.
@@ -29,32 +47,34 @@ pub(super) async fn read(cluster: &Cluster, scope: &Scope, analysis: &mut Analys
                         } else {
                             let source = format!("list {}", resource.plural);
                             let message = error.to_string();
-                            analysis.fail(ReportError { source, document: None, line: None, message });
+                            unread.errors.push(ReportError { source, document: None, line: None, message });
                         }
                     }
                 }
             }
-            match (is_complete, namespace) {
-                (true, None) => analysis.close(Kinds::of(&[kind])),
-                (true, Some(namespace)) => analysis.close_within(kind, namespace),
-                (false, _) => analysis.miss(kind),
+            for analysis in &mut *analyses {
+                match (is_complete, namespace) {
+                    (true, None) => analysis.close(Kinds::of(&[kind])),
+                    (true, Some(namespace)) => analysis.close_within(kind, namespace),
+                    (false, _) => analysis.miss(kind),
+                }
             }
         }
         refused.sort_unstable();
         refused.dedup();
         if !refused.is_empty() {
-            notes.push(unknown(&refused, kind, analysis));
+            unread.notes.push(unknown(&refused, kind, analyses));
         }
     }
-    notes
+    unread
 }
 
 /// Returns the namespaces to list; one `None` stands for the whole cluster.
-fn places(kind: Kind, scope: &Scope) -> Vec<Option<&str>> {
-    if scope.namespaces.is_empty() || !kind.is_namespaced() {
+fn places(kind: Kind, namespaces: &[String]) -> Vec<Option<&str>> {
+    if namespaces.is_empty() || !kind.is_namespaced() {
         vec![None]
     } else {
-        scope.namespaces.iter().map(|namespace| Some(&**namespace)).collect()
+        namespaces.iter().map(|namespace| Some(&**namespace)).collect()
     }
 }
 
@@ -62,27 +82,33 @@ async fn list(
     cluster: &Cluster,
     resource: &Resource,
     namespace: Option<&str>,
-    analysis: &mut Analysis<'_>,
+    analyses: &mut [Analysis<'_>],
 ) -> Result<(), CallError> {
     let Resource { group, version, plural, .. } = *resource;
     let request = ObjectList { group, version, plural, namespace };
-    let empty = analysis.part();
-    let add = |part: &mut Analysis<'_>, page: &str| {
-        part.policy().fields().within(|| {
+    let all = analyses.iter().map(|analysis| analysis.policy().fields_of_manifests());
+    let fields = all.fold(Fields::Default, Fields::union);
+    let empty: Vec<_> = analyses.iter().map(Analysis::part).collect();
+    let parts = || empty.iter().map(Analysis::part).collect::<Vec<_>>();
+    let add = |parts: &mut Vec<Analysis<'_>>, page: &str| {
+        fields.within(|| {
             let list = serde_json::from_str::<Object<'_>>(page)?;
-            part.add_facts(&list);
+            parts.iter_mut().for_each(|part| part.add(&list, None));
             Ok(())
         })
     };
-    let part = cluster::list_objects(cluster, request, || empty.part(), add).await?;
-    analysis.merge(part);
+    let parts = cluster::list_objects(cluster, request, parts, add).await?;
+    analyses.iter_mut().zip(parts).for_each(|(analysis, part)| analysis.merge(part));
     Ok(())
 }
 
 /// Says which rules have no answer.
-fn unknown(refused: &[&str], kind: Kind, analysis: &Analysis<'_>) -> String {
-    let rules = analysis.policy().rules().iter().filter(|enabled| enabled.reads().contains(kind));
-    let rules: Vec<_> = rules.map(|enabled| enabled.rule.id.as_str()).collect();
+fn unknown(refused: &[&str], kind: Kind, analyses: &[Analysis<'_>]) -> String {
+    let rules = analyses.iter().flat_map(|analysis| analysis.policy().rules());
+    let needing = rules.filter(|enabled: &&EnabledRule| enabled.needs().contains(kind));
+    let mut rules: Vec<_> = needing.map(|enabled| enabled.rule.id.as_str()).collect();
+    rules.sort_unstable();
+    rules.dedup();
     format!(
         "no permission to list {}, so these rules can't tell: {} (`kube-devops check --rules` names the permissions)",
         refused.join(", "),

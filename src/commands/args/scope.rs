@@ -26,6 +26,7 @@ impl ScopeArgs {
         Ok(Scope {
             namespaces: self.namespaces.names(),
             include_system: self.include_system,
+            only_cluster: false,
             system: self.system.with([]),
             selector: self.selector.parsed()?,
         })

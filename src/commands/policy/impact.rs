@@ -1,13 +1,16 @@
 //! The second half of `policy diff --impact`: evaluates the objects of a cluster or of files under both sides.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::cluster::{self, ConnectOptions, ListRequest};
+use crate::commands::analyze::related;
 use crate::commands::annotations;
 use crate::files::{self, Inputs, Place};
 use crate::governance::{Analysis, Impact, ImpactPolicies, ReportError, Scope};
+use crate::policy::EffectivePolicy;
 use crate::terminal::note;
-use crate::workload::{Fields, Object};
+use crate::workload::{Fields, Kind, Kinds, Object};
 
 /// The objects to evaluate.
 pub(super) enum Objects<'a> {
@@ -51,11 +54,25 @@ pub(super) async fn impact(
             let namespaces = request.namespaces.clone();
             let scope = Scope::default();
             let skip = |name: &str| scope.leaves_out(name);
-            let listing =
-                cluster::list_pods(&cluster, &request, skip, || policies.analyses(), add_page).await;
+            let fields = fields(&analyses, EffectivePolicy::fields);
+            let add = |part: &mut Vec<Analysis<'_>>, page: &str| add_page(part, page, fields);
+            let listing = cluster::list_pods(&cluster, &request, skip, || policies.analyses(), add).await;
             listing.parts.into_iter().for_each(|part| merge(&mut analyses, part));
+            if listing.unread.is_empty() && listing.skipped.is_empty() {
+                analyses.iter_mut().for_each(|analysis| close_pods(analysis, &namespaces));
+            }
             errors.extend(listing.unread.iter().map(ToString::to_string));
-            let kinds = analyses.iter().flat_map(Analysis::kinds_with_findings).collect();
+            let related = related::read(&cluster, &namespaces, &mut analyses).await;
+            errors.extend(related.errors.iter().map(ToString::to_string));
+            related.notes.iter().try_for_each(note)?;
+            let lists_workloads =
+                |analysis: &Analysis<'_>| analysis.policy().lists().contains(Kind::Template);
+            // The lists of workloads had their annotations.
+            let kinds = if analyses.iter().any(lists_workloads) {
+                BTreeSet::new()
+            } else {
+                analyses.iter().flat_map(Analysis::kinds_with_findings).collect()
+            };
             let found = annotations::read(&cluster, &namespaces, &kinds).await;
             for analysis in &mut analyses {
                 analysis.exempt(found.exemptions.clone());
@@ -67,8 +84,21 @@ pub(super) async fn impact(
     Ok(policies.finish(analyses, errors))
 }
 
-fn add_page(part: &mut Vec<Analysis<'_>>, page: &str) -> Result<(), serde_json::Error> {
-    Fields::All.within(|| {
+/// Returns the fields that the policies of all analyses read.
+fn fields(analyses: &[Analysis<'_>], of: fn(&EffectivePolicy) -> Fields) -> Fields {
+    analyses.iter().map(|analysis| of(analysis.policy())).fold(Fields::All, Fields::union)
+}
+
+/// Notes that all pods were read, of these namespaces or of the cluster.
+fn close_pods(analysis: &mut Analysis<'_>, namespaces: &[String]) {
+    if namespaces.is_empty() {
+        analysis.close(Kinds::of(&[Kind::Pod]));
+    }
+    namespaces.iter().for_each(|namespace| analysis.close_within(Kind::Pod, namespace));
+}
+
+fn add_page(part: &mut Vec<Analysis<'_>>, page: &str, fields: Fields) -> Result<(), serde_json::Error> {
+    fields.within(|| {
         let list: Object<'_> = serde_json::from_str(page)?;
         for analysis in part {
             analysis.add(&list, None);
@@ -90,7 +120,7 @@ impl<'j> files::Consumer for Reader<'j> {
     type Part = Vec<Analysis<'j>>;
 
     fn fields(&self) -> Fields {
-        Fields::All
+        fields(&self.policies.analyses(), EffectivePolicy::fields_of_manifests)
     }
 
     fn part(&self) -> Self::Part {

@@ -24,9 +24,9 @@ impl Analysis<'_> {
         self.facts.closed().close_within(kind, namespace);
     }
 
-    /// Notes that a list of a kind failed, so that rules that read it can't tell.
+    /// Notes that a list of a kind failed, so that the rules that need it can't tell.
     pub fn miss(&mut self, kind: Kind) {
-        for enabled in self.policy.rules().iter().filter(|enabled| enabled.reads().contains(kind)) {
+        for enabled in self.policy.rules().iter().filter(|enabled| enabled.needs().contains(kind)) {
             self.miss_for(enabled.rule.id);
         }
     }
@@ -36,8 +36,7 @@ impl Analysis<'_> {
         *self.missed.entry(rule).or_default() += 1;
     }
 
-    /// Adds an object that is not evaluated itself, but that rules about relations read: a template in a cluster whose
-    /// pods are evaluated, or an object of another kind.
+    /// Adds an object for the rules about relations. A pod or template among them is not evaluated itself.
     pub fn add_facts(&mut self, object: &Object<'_>) {
         match &object.parsed {
             Parsed::Workload(workload) => self.add_workload_facts(workload),

@@ -160,3 +160,24 @@ fn a_long_name_is_cut_and_stays_unique() {
     assert!(one != other && one.len() <= NAME, "{one}");
     assert_eq!([name("base"), name("cluster/base")], ["kube-devops-base", "cluster-kube-devops-base"]);
 }
+
+#[test]
+fn a_cluster_policy_as_a_whole_has_a_cluster_report() {
+    let whole = CompiledPolicy::new(DevOpsPolicy::new("cluster/base", DevOpsPolicySpec::default()));
+    let mut evaluation = match evaluated(&compiled("base"), &["nginx"]) {
+        EvaluationOutcome::Evaluated(evaluation) => evaluation,
+        other => panic!("{other:?}"),
+    };
+    for violation in &mut evaluation.violations {
+        (violation.kind, violation.name) = ("Node".to_owned(), "n1".to_owned());
+        (violation.namespace, violation.owner) = (String::new(), None);
+    }
+    let report = report(&whole, &EvaluationOutcome::Evaluated(evaluation), 0);
+    assert_eq!((&report["kind"], report.get("scope")), (&json!("ClusterReport"), None));
+    assert_eq!(report["metadata"].get("namespace"), None);
+    assert_eq!(report["metadata"]["name"], "cluster-kube-devops-base");
+    let node = json!({ "apiVersion": "v1", "kind": "Node", "name": "n1" });
+    assert_eq!(report["results"][0]["resources"], json!([node]));
+    assert_eq!(report["results"][0]["scored"], false);
+    assert_eq!(identity(&whole.policy)["kind"], "ClusterReport");
+}

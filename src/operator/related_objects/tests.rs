@@ -79,14 +79,14 @@ fn a_kind_is_awaited_until_every_list_of_it_was_tried() {
         assert!(objects.set_state(list, state));
     }
     assert!(!objects.is_awaited(kinds, "a"));
-    assert_eq!(objects.problem(Kind::Service, "a"), None);
+    assert_eq!(objects.problem(Kind::Service, Some("a")), None);
 }
 
 #[test]
 fn the_first_problem_with_a_kind_is_named() {
     let mut objects = RelatedObjects::default();
     let services = list("services", None);
-    let problem = |objects: &RelatedObjects| objects.problem(Kind::Service, "a");
+    let problem = |objects: &RelatedObjects| objects.problem(Kind::Service, Some("a"));
     assert_eq!(problem(&objects), Some((false, "services: not listed yet".to_owned())));
     objects.apply(services.resource, "a", "web", service(80));
     assert!(objects.set_state(&services, ListState::Refused));
@@ -99,7 +99,7 @@ fn the_first_problem_with_a_kind_is_named() {
     let bad = WatchedObject::read(services.resource, r#"{"spec": {"ports": 1}}"#);
     objects.apply(services.resource, "b", "web", bad);
     assert_eq!(problem(&objects), None);
-    assert!(objects.problem(Kind::Service, "b").unwrap().1.starts_with("Service web: spec: "));
+    assert!(objects.problem(Kind::Service, Some("b")).unwrap().1.starts_with("Service web: spec: "));
 }
 
 /// Returns every object of the samples of rules that read more than pods, each in the namespace `n` if it has one. Of

@@ -25,6 +25,7 @@ Static pods of a node, pods that end, and hooks of Helm and Argo CD are skipped.
     severity: Severity::Medium,
     peers: &["popeye:208"],
     check: Check::Workload(check),
+    only_pods: true,
     expression: Some(include_str!("unmanaged_pod.cel")),
     ..Rule::BASE
 };

@@ -1,6 +1,7 @@
 //! `kube-devops reconcile` as a process with exactly the documented permissions.
 
 mod audit;
+mod cluster_objects;
 mod cluster_policy;
 mod custom_rules;
 mod faults;

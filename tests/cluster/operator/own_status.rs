@@ -1,30 +1,81 @@
-//! Rules about the status of workloads say the same by the operator, on the cluster and in a file.
+//! Rules about workloads themselves say the same by the operator, on the cluster and in files.
 
-use super::fixture::OperatorFixture;
-use crate::analyze::{on, run};
-use crate::eventually::within;
-use crate::kubelet::set_pod_status;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::ResourceQuota;
-use kube::api::{Api, PostParams};
-use serde_json::{Value, json};
+use std::fs;
 use std::time::Duration;
 
-/// Returns the rule, the kind and the name of each violation in a report in JSON.
-fn found(report: &str) -> Vec<(String, String, String)> {
-    let report: Value = serde_json::from_str(report).unwrap();
-    let text = |violation: &Value, field: &str| violation[field].as_str().unwrap().to_owned();
-    let violations = report["violations"].as_array().unwrap().iter();
-    violations
-        .map(|violation| (text(violation, "rule"), text(violation, "kind"), text(violation, "name")))
-        .collect()
+use http::Request;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::Api;
+use serde_json::{Value, json};
+
+use super::fixture::OperatorFixture;
+use crate::analyze::{on, run, sourceless};
+use crate::eventually::within;
+use crate::kubelet::set_pod_status;
+use crate::relations::create;
+
+/// The rules to compare: those about workloads, one about the status of pods, and one about pods and templates.
+const RULES: [&str; 8] = [
+    "colocated-replicas",
+    "deprecated-api",
+    "failing-job",
+    "lingering-job",
+    "privileged-container",
+    "short-start-deadline",
+    "stalled-rollout",
+    "unready-pod",
+];
+
+/// The lists of a namespace with the objects.
+const LISTS: [&str; 6] = [
+    "api/v1/NS/pods",
+    "apis/apps/v1/NS/deployments",
+    "apis/apps/v1/NS/replicasets",
+    "apis/apps/v1/NS/statefulsets",
+    "apis/batch/v1/NS/jobs",
+    "apis/batch/v1/NS/cronjobs",
+];
+
+/// Returns workloads that break the rules, each with the path of its list.
+fn workloads() -> [(&'static str, Value); 5] {
+    let template = |privileged: bool, restart: &str| {
+        let context = json!({ "privileged": privileged });
+        let container = json!({ "name": "main", "image": "a:1", "securityContext": context });
+        let spec = json!({ "containers": [container], "restartPolicy": restart });
+        json!({ "metadata": { "labels": { "app": "a" } }, "spec": spec })
+    };
+    let scaled = |name: &str, replicas: u32, annotations: &Value| {
+        json!({
+            "metadata": { "name": name, "annotations": annotations },
+            "spec": {
+                "replicas": replicas, "selector": { "matchLabels": { "app": "a" } },
+                "template": template(replicas == 0, "Always"),
+            },
+        })
+    };
+    let applied = json!({ "apiVersion": "extensions/v1beta1", "kind": "Deployment" }).to_string();
+    let last_applied = json!({ "kubectl.kubernetes.io/last-applied-configuration": applied });
+    let job = json!({ "template": template(false, "Never"), "activeDeadlineSeconds": 1 });
+    let cron = json!({
+        "schedule": "0 0 1 1 *", "suspend": true, "startingDeadlineSeconds": 5,
+        "jobTemplate": { "spec": { "template": template(true, "Never") } },
+    });
+    [
+        ("apis/apps/v1/NS/deployments", scaled("web", 1, &json!({}))),
+        ("apis/apps/v1/NS/deployments", scaled("off", 0, &last_applied)),
+        ("apis/apps/v1/NS/statefulsets", scaled("db", 3, &json!({}))),
+        ("apis/batch/v1/NS/jobs", json!({ "metadata": { "name": "import" }, "spec": job })),
+        ("apis/batch/v1/NS/cronjobs", json!({ "metadata": { "name": "backup" }, "spec": cron })),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a control plane: make test"]
-async fn a_rollout_without_pods_and_an_unready_pod_are_reported_in_every_way() {
+async fn workloads_without_pods_and_an_unready_pod_are_reported_in_every_way() {
     let fixture = OperatorFixture::shared().await;
     let namespace = fixture.plane.namespace("status");
+    let at = |path: &str| path.replace("NS", &format!("namespaces/{namespace}"));
     let pod = json!({
         "metadata": { "name": "unready" }, "spec": { "containers": [{ "name": "main", "image": "a:1" }] },
     });
@@ -35,58 +86,51 @@ async fn a_rollout_without_pods_and_an_unready_pod_are_reported_in_every_way() {
         { "type": "Ready", "status": "False", "lastTransitionTime": since },
     ]);
     let status = json!({ "phase": "Running", "conditions": conditions });
-    let unready = set_pod_status(&fixture.client, &namespace, "unready", &status).await;
+    set_pod_status(&fixture.client, &namespace, "unready", &status).await;
 
-    // The quota refuses the pods of the Deployment.
-    let quota: ResourceQuota = serde_json::from_value(json!({
-        "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } },
-    }))
-    .unwrap();
-    Api::namespaced(fixture.client.clone(), &namespace).create(&PostParams::default(), &quota).await.unwrap();
+    // The quota refuses the pods of the workloads.
+    let quota = json!({ "metadata": { "name": "none" }, "spec": { "hard": { "pods": "0" } } });
+    create(&fixture.client, &at("api/v1/NS/resourcequotas"), &quota).await;
+    for (path, object) in workloads() {
+        create(&fixture.client, &at(path), &object).await;
+    }
     let deployments = Api::<Deployment>::namespaced(fixture.client.clone(), &namespace);
-    let deployment: Deployment = serde_json::from_value(json!({
-        "metadata": { "name": "web" },
-        "spec": {
-            "selector": { "matchLabels": { "app": "web" } },
-            "template": {
-                "metadata": { "labels": { "app": "web" } },
-                "spec": { "containers": [{ "name": "main", "image": "a:1" }] },
-            },
-        },
-    }))
-    .unwrap();
-    deployments.create(&PostParams::default(), &deployment).await.unwrap();
-    let stalled = within(Duration::from_mins(3), "the quota refuses the pods", async || {
-        let deployment = deployments.get("web").await.ok()?;
-        let conditions = deployment.status.clone()?.conditions?;
-        conditions
-            .iter()
-            .any(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")
-            .then_some(deployment)
+    let jobs = Api::<Job>::namespaced(fixture.client.clone(), &namespace);
+    within(Duration::from_mins(3), "the Deployment is stalled, and the Job has failed", async || {
+        let (web, import) = (deployments.get("web").await.ok()?, jobs.get("import").await.ok()?);
+        let stalled = web.status?.conditions?.into_iter().any(|one| one.type_ == "ReplicaFailure");
+        let failed = import.status?.conditions?.into_iter().any(|one| one.type_ == "Failed");
+        (stalled && failed).then_some(())
     })
     .await;
 
-    fixture.policy(&namespace, "status", "{rules: [{id: stalled-rollout}, {id: unready-pod}]}").await;
-    let operator = fixture.operator();
-    fixture.until(&namespace, "status", "both are reported", |status| status.violations == Some(2)).await;
-    drop(operator);
+    let select = ["-n", namespace.as_str(), "--rules", &RULES.join(","), "-o", "json"];
+    let live = on(fixture.plane.kubeconfig(), &[&["analyze"], &select[..]].concat());
+    assert_eq!(live.code, 0, "{live:?}");
+    let live = live.json();
+    for rule in RULES {
+        assert!(live["summary"]["counts"][rule].as_u64() > Some(0), "{rule}: {live}");
+    }
 
-    let row = |rule: &str, kind: &str, name: &str| (rule.to_owned(), kind.to_owned(), name.to_owned());
-    let pod_row = row("unready-pod", "Pod", "unready");
-    let live = ["analyze", "-n", &namespace, "--rules", "unready-pod", "-o", "json"];
-    assert_eq!(found(&on(fixture.plane.kubeconfig(), &live).stdout), std::slice::from_ref(&pod_row));
+    let directory = tempfile::tempdir().unwrap();
+    for (index, path) in LISTS.iter().enumerate() {
+        let request = Request::get(format!("/{}", at(path))).body(Vec::new()).unwrap();
+        let list: Value = fixture.client.request(request).await.unwrap();
+        fs::write(directory.path().join(format!("{index}.json")), list.to_string()).unwrap();
+    }
+    let path = directory.path().display().to_string();
+    let read = run(&[&["analyze", "-f", &path], &select[..]].concat(), "").json();
+    assert_eq!(sourceless(&read), sourceless(&live));
+    assert_eq!(read["summary"], live["summary"]);
 
-    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [
-        with_type(&stalled, "apps/v1", "Deployment"), with_type(&unready, "v1", "Pod"),
-    ] });
-    let rules = "unready-pod,stalled-rollout,failing-job";
-    let in_file = run(&["analyze", "-f", "-", "--rules", rules, "-o", "json"], &list.to_string());
-    assert_eq!(found(&in_file.stdout), [pod_row, row("stalled-rollout", "Deployment", "web")]);
-}
-
-/// Returns an object as `kubectl get -o json` prints it.
-fn with_type(object: &impl serde::Serialize, api_version: &str, kind: &str) -> Value {
-    let mut object = serde_json::to_value(object).unwrap();
-    (object["apiVersion"], object["kind"]) = (api_version.into(), kind.into());
-    object
+    let rules: Vec<Value> = RULES.iter().map(|id| json!({ "id": id })).collect();
+    fixture.policy(&namespace, "status", &json!({ "rules": rules }).to_string()).await;
+    let _operator = fixture.operator();
+    let counts: Vec<String> =
+        RULES.iter().map(|id| format!("{} x {id}", live["summary"]["counts"][id])).collect();
+    fixture
+        .until(&namespace, "status", "the operator finds the same", |status| {
+            status.message.as_ref().is_some_and(|message| message.ends_with(&counts.join(", ")))
+        })
+        .await;
 }

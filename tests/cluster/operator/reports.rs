@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube_devops::manifests::Mode;
+use kube_devops::policy::ClusterDevOpsPolicy;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,9 +25,10 @@ async fn a_report_follows_its_policy_once_the_crd_is_there() {
     eventually("the missing CRD is logged", async || operator.text().contains(missing).then_some(())).await;
 
     let module = "github.com/openreports/reports-api";
-    apply(&fixture.client, &upstream::crd("openreports", module, "config/crd/openreports.io_reports.yaml"))
-        .await
-        .unwrap();
+    for kind in ["reports", "clusterreports"] {
+        let path = format!("config/crd/openreports.io_{kind}.yaml");
+        apply(&fixture.client, &upstream::crd("openreports", module, &path)).await.unwrap();
+    }
     let head = json!({
         "apiVersion": "openreports.io/v1alpha1", "kind": "Report",
         "metadata": { "name": "kube-devops-base", "namespace": shop },
@@ -122,5 +124,42 @@ async fn of_a_cluster_policy(fixture: &OperatorFixture<'_>, shop: &str) {
     assert_eq!((&result["policy"], &result["rule"]), (&json!("cluster/wide"), &json!("latest-tag")));
     label(Value::Null).await;
     eventually("the report is gone", async || get().await.is_none().then_some(())).await;
+    of_objects_without_a_namespace(fixture, shop).await;
     api_of(&fixture.client, &policy).delete("wide", &DeleteParams::default()).await.unwrap();
+}
+
+/// The cluster policy has a `ClusterReport` while a rule looks at objects without a namespace.
+async fn of_objects_without_a_namespace(fixture: &OperatorFixture<'_>, name: &str) {
+    fixture.permit_rules().await;
+    let wildcard = json!([{ "apiGroups": ["*"], "resources": ["*"], "verbs": ["*"] }]);
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": name },
+        "rules": wildcard,
+    });
+    apply(&fixture.client, &role).await.unwrap();
+    let policies = Api::<ClusterDevOpsPolicy>::all(fixture.client.clone());
+    let turn_on = async |rules: Value| {
+        let rules = Patch::Merge(json!({ "spec": { "rules": rules } }));
+        policies.patch("wide", &PatchParams::default(), &rules).await.unwrap();
+    };
+    turn_on(json!([{ "id": "wildcard-rule" }])).await;
+    let head = json!({ "apiVersion": "openreports.io/v1alpha1", "kind": "ClusterReport", "metadata": {} });
+    let reports = api_of(&fixture.client, &head);
+    let get = async || reports.get_opt("cluster-kube-devops-wide").await.unwrap();
+    let find = |report: &Value| {
+        let results = report["results"].as_array()?;
+        results.iter().find(|one| one["resources"][0]["name"] == name).cloned()
+    };
+    let result = eventually("the ClusterRole is reported", async || find(&get().await?.data)).await;
+    let resource =
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": name });
+    assert_eq!((&result["resources"], &result["result"]), (&json!([resource]), &json!("fail")));
+    assert_eq!((&result["rule"], &result["scored"]), (&json!("wildcard-rule"), &json!(false)));
+    api_of(&fixture.client, &role).delete(name, &DeleteParams::default()).await.unwrap();
+    eventually("the ClusterRole is gone from the report", async || {
+        find(&get().await?.data).is_none().then_some(())
+    })
+    .await;
+    turn_on(Value::Null).await;
+    eventually("the ClusterReport is gone", async || get().await.is_none().then_some(())).await;
 }
