@@ -43,7 +43,7 @@ const AT_ONCE: usize = 16;
 const NAMESPACES: usize = 1_000;
 
 fn main() {
-    if memory::fill(fill) {
+    if memory::fill(|pods, _| fill(pods)) {
         return;
     }
     let arguments: Vec<String> = std::env::args().collect();
@@ -53,7 +53,7 @@ fn main() {
     }
     let pods = arguments.iter().skip_while(|argument| *argument != "--pods").nth(1);
     let pods: usize = pods.map_or(100_000, |pods| pods.parse().expect("--pods takes a number"));
-    memory::print("scoreboard", pods);
+    memory::print("scoreboard", pods, "");
     events(pods);
     scrape();
 }
