@@ -44,7 +44,7 @@ kube-scheduler_PACKAGE := k8s.io/kubernetes/cmd/kube-scheduler
 kube-proxy_PACKAGE := k8s.io/kubernetes/cmd/kube-proxy
 kubectl_PACKAGE := k8s.io/kubernetes/cmd/kubectl
 
-.PHONY: help control-plane prometheus helm pre-commit axe musl static image release-check FORCE node-parts real-node test-binaries test-node test-chart soak-node
+.PHONY: help control-plane prometheus helm pre-commit axe musl static image release-check FORCE node-parts real-node test-binaries test-node test-chart late-node soak-node
 .PHONY: test soak fmt clippy deny docs bench-build ci
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
@@ -179,14 +179,19 @@ test-binaries: # Built here, because the node's namespaces have no network
 	cargo test --locked --test node --no-run
 
 test-node: ## Runs the tests that need a real kubelet
-	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip lifetime:: --skip table:: && $(NODE_TESTS) lifetime::)
+	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip late:: --skip lifetime:: --skip table:: && $(NODE_TESTS) lifetime::)
 
 test-chart: export NODES := 2
 test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on two real nodes
 	$(call on-node,node-parts helm $(NODE_FILES)/kube-devops.tar,\
 		$(NODE)/chart node.test/kube-devops:1 $(HELM)/helm4 $(NODE_FILES)/kube-devops.tar)
 
-soak-node: ## Runs every server in every kind of workload and prints a table; takes some 60 minutes
+late-node: export NODES := 2
+late-node: ## Runs the tests of harm long after a patch, and of workloads on two nodes; takes some 12 minutes
+	$(call on-node,node-parts test-binaries,$(NODE_TESTS) late::)
+
+soak-node: $(if $(filter table::,$(ROWS)),late-node)
+soak-node: ## Runs late-node, then every server in every kind of workload, and prints a table; takes some 60 minutes
 	$(call on-node,node-parts test-binaries,env KUBE_DEVOPS_SOAK=1 $(NODE_TESTS) --nocapture $(ROWS))
 
 test: control-plane prometheus helm pre-commit axe ## Runs all tests, including those against a real control plane

@@ -25,7 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("config", &["files", "governance", "paths", "policy", "rules", "yaml"]),
     ("proxy", &[]),
     ("trust", &[]),
-    ("render", &["files", "yaml"]),
+    ("render", &["files", "paths", "yaml"]),
     ("repository", &[]),
     ("cluster", &["proxy", "trust", "yaml"]),
     ("leader", &[]),

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use kube_devops::policy::{ADMISSION_LABEL, DENY_ANNOTATION, DevOpsPolicy, WARN_ANNOTATION};
+use kube_devops::policy::{
+    ADMISSION_DENY, ADMISSION_DENY_AND_WARN, ADMISSION_LABEL, DENY_ANNOTATION, DevOpsPolicy, WARN_ANNOTATION,
+};
 use kube_devops::rules::RULES;
 use serde_json::{Value, json};
 
@@ -131,7 +133,7 @@ async fn create(client: &Client, namespace: &str, image: &str) -> kube::Result<P
 /// Creates a namespace with a verdict, and the account that the controllers would make.
 async fn create_namespace(client: &Client, name: &str, verdict: &Value) {
     let is_native = verdict.as_object().is_some_and(|verdict| !verdict.is_empty());
-    let labels = if is_native { json!({ ADMISSION_LABEL: "native" }) } else { json!({}) };
+    let labels = if is_native { json!({ ADMISSION_LABEL: label(verdict) }) } else { json!({}) };
     let namespace = json!({ "metadata": { "name": name, "labels": labels, "annotations": verdict } });
     let namespace: Namespace = serde_json::from_value(namespace).unwrap();
     Api::all(client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
@@ -143,9 +145,15 @@ async fn create_namespace(client: &Client, name: &str, verdict: &Value) {
 }
 
 async fn annotate(client: &Client, namespace: &str, verdict: &Value) {
-    let patch = json!({ "metadata": { "labels": { ADMISSION_LABEL: "native" }, "annotations": verdict } });
+    let labels = json!({ ADMISSION_LABEL: label(verdict) });
+    let patch = json!({ "metadata": { "labels": labels, "annotations": verdict } });
     let namespaces = Api::<Namespace>::all(client.clone());
     namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+}
+
+/// Returns the label for a verdict that denies.
+fn label(verdict: &Value) -> &'static str {
+    if verdict[WARN_ANNOTATION].is_null() { ADMISSION_DENY } else { ADMISSION_DENY_AND_WARN }
 }
 
 /// Starts a webhook that evaluates one namespace.

@@ -316,13 +316,15 @@ fn break_glass_patch(until: Option<Timestamp>, verdict: Option<&AdmissionVerdict
         // It takes effect at once, also while no operator runs.
         annotations[DENY_ANNOTATION] = json!(null);
     }
+    let mut labels = json!({});
     if let Some(verdict) = verdict {
+        labels[ADMISSION_LABEL] = json!(verdict.label());
         let wanted = verdict.annotations();
         for key in [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION] {
             annotations[key] = json!(wanted.get(key));
         }
     }
-    json!({ "metadata": { "annotations": annotations } })
+    json!({ "metadata": { "labels": labels, "annotations": annotations } })
 }
 
 /// Marks a configuration, or takes the mark away. Returns false if there is no configuration, or no mark to take away.

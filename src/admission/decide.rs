@@ -11,7 +11,7 @@ use super::actor::is_made_by_controller;
 use super::review::Operation;
 use super::{AdmissionDecision, AdmissionRequest, NewViolation};
 use crate::enforcement::PATCHED_FIELDS;
-use crate::governance::{AnnotatedExemptions, evaluate, evaluate_custom, evaluate_workload};
+use crate::governance::{AnnotatedExemptions, evaluate_custom, evaluate_for_admission};
 use crate::policy::{CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation, fix_of};
 use crate::workload::{Fields, Workload, WorkloadKind};
@@ -114,7 +114,8 @@ fn read<'a>(
     Ok(workload)
 }
 
-/// Returns the violations of the new object that the old one does not have in the same container.
+/// Returns the violations of the new object that the old one does not have: of another rule, in another container, or
+/// with another value.
 fn added(
     policy: &EffectivePolicy,
     object: &Workload<'_>,
@@ -122,20 +123,25 @@ fn added(
     now: Timestamp,
 ) -> Vec<Violation> {
     let all = |object: &Workload<'_>| {
-        let mut violations = evaluate(policy, object, now, true).violations;
-        if object.metadata.controller().is_none() {
-            violations.extend(evaluate_workload(policy, object, now, true).violations);
-        }
+        let mut violations = evaluate_for_admission(policy, object, now);
         violations.extend(evaluate_custom(policy, object).0);
         violations
     };
     let mut violations = all(object);
     if let (Some(old), false) = (old, violations.is_empty()) {
         let before = all(old);
-        let before: BTreeSet<_> = before.iter().map(|old| (old.rule, old.container.as_deref())).collect();
-        violations.retain(|new| !before.contains(&(new.rule, new.container.as_deref())));
+        let before: BTreeSet<_> = before.iter().flat_map(wrong).collect();
+        violations.retain(|new| wrong(new).any(|new| !before.contains(&new)));
     }
     violations
+}
+
+/// Returns what is wrong by a violation: its rule, its container, and each value; one without a value if there is none.
+fn wrong(violation: &Violation) -> impl Iterator<Item = (RuleId, Option<&str>, Option<&str>)> {
+    let Violation { rule, container, values, .. } = violation;
+    let whole = values.is_empty().then_some(None);
+    let values = values.iter().map(|value| Some(value.as_str())).chain(whole);
+    values.map(move |value| (*rule, container.as_deref(), value))
 }
 
 /// Returns true if a policy denies what it finds at a severity.

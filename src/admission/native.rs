@@ -187,7 +187,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::policy::{ADMISSION_LABEL, ADMISSION_NATIVE, SystemNamespaces, VERDICT_ANNOTATION};
+    use crate::policy::{ADMISSION_LABEL, ADMISSION_NONE, SystemNamespaces, VERDICT_ANNOTATION};
 
     fn object(name: &str, label: &str, hash: &str) -> RawObject {
         let metadata = json!({
@@ -203,21 +203,21 @@ mod tests {
         let policies = Policies::new(SystemNamespaces::default());
         let mut feed = VerdictSink::new(namespaces.clone(), &policies);
         feed.begin_list();
-        feed.list(&object("shop", ADMISSION_NATIVE, "a")).unwrap();
+        feed.list(&object("shop", ADMISSION_NONE, "a")).unwrap();
         feed.list(&object("bank", "other", "a")).unwrap();
         assert_eq!(namespaces.verdict("shop"), None, "the list is not complete");
         feed.end_list();
         let first = namespaces.verdict("shop");
         assert!(first.is_some());
         assert_eq!(namespaces.verdict("bank"), None);
-        feed.apply(&object("shop", ADMISSION_NATIVE, "b")).unwrap();
+        feed.apply(&object("shop", ADMISSION_NONE, "b")).unwrap();
         assert!(namespaces.verdict("shop").is_some_and(|second| Some(second) != first));
         feed.apply(&object("shop", "", "b")).unwrap();
         assert_eq!(namespaces.verdict("shop"), None);
-        feed.apply(&object("shop", ADMISSION_NATIVE, "b")).unwrap();
-        feed.delete(&object("shop", ADMISSION_NATIVE, "b"));
+        feed.apply(&object("shop", ADMISSION_NONE, "b")).unwrap();
+        feed.delete(&object("shop", ADMISSION_NONE, "b"));
         assert_eq!(namespaces.verdict("shop"), None);
-        feed.apply(&object("shop", ADMISSION_NATIVE, "b")).unwrap();
+        feed.apply(&object("shop", ADMISSION_NONE, "b")).unwrap();
         feed.begin_list();
         feed.end_list();
         assert_eq!(namespaces.verdict("shop"), None);
@@ -227,9 +227,7 @@ mod tests {
     fn a_verdict_that_no_admission_policy_reads_does_not_count() {
         let namespaces = NativeNamespaces::default();
         let policies = Policies::new(SystemNamespaces::default());
-        VerdictSink::new(namespaces.clone(), &policies)
-            .apply(&object("shop", ADMISSION_NATIVE, "a"))
-            .unwrap();
+        VerdictSink::new(namespaces.clone(), &policies).apply(&object("shop", ADMISSION_NONE, "a")).unwrap();
         assert_eq!(namespaces.verdict("shop"), None, "the admission policies were not looked at");
         namespaces.set_in_effect(true);
         assert!(namespaces.verdict("shop").is_some());

@@ -15,8 +15,8 @@ use crate::governance::AnnotatedExemptions;
 use crate::manifests::AdmissionSettings;
 use crate::policies;
 use crate::policy::{
-    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, CompiledPolicy,
-    DENY_ANNOTATION, SystemNamespaces, VERDICT_ANNOTATION, WARN_ANNOTATION,
+    ADMISSION_LABEL, AdmissionVerdict, BREAK_GLASS_ANNOTATION, CompiledPolicy, DENY_ANNOTATION,
+    SystemNamespaces, VERDICT_ANNOTATION, WARN_ANNOTATION,
 };
 
 impl Diagnosis {
@@ -54,11 +54,10 @@ impl Diagnosis {
         for namespace in found {
             let (name, annotations) = (namespace.name_any(), namespace.annotations());
             let until = until(&namespace);
-            let is_native =
-                namespace.labels().get(ADMISSION_LABEL).is_some_and(|value| value == ADMISSION_NATIVE);
+            let label = namespace.labels().get(ADMISSION_LABEL).map(String::as_str);
             let is_suspended = until.is_some_and(|until| until > now);
             let verdict = wanted_verdict(&name, annotations, policies(&name), now);
-            let problem = stale(verdict, annotations, is_native, is_suspended);
+            let problem = stale(verdict, annotations, label, is_suspended);
             // Nobody removes the mark of a suspension that ended by itself.
             if problem.is_some() || is_suspended {
                 self.suspension(&format!("namespace {name}"), until, now);
@@ -107,7 +106,7 @@ fn wanted_verdict(
 fn stale(
     verdict: Option<AdmissionVerdict>,
     annotations: &BTreeMap<String, String>,
-    is_native: bool,
+    label: Option<&str>,
     is_suspended: bool,
 ) -> Option<&'static str> {
     const RESTORE: &str = "its verdict of native admission is stale: start `kube-devops reconcile --admission native`, or \
@@ -118,7 +117,8 @@ fn stale(
     let verdict = if is_suspended { verdict.suspended() } else { verdict };
     let wanted = verdict.annotations();
     let is_right = |key: &&str| annotations.get(*key) == wanted.get(*key);
-    let is_held = is_native && [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION].iter().all(is_right);
+    let is_held = label == Some(verdict.label())
+        && [DENY_ANNOTATION, WARN_ANNOTATION, VERDICT_ANNOTATION].iter().all(is_right);
     (!is_held).then_some(RESTORE)
 }
 
@@ -153,26 +153,35 @@ mod tests {
         let none = BTreeMap::new();
         let verdict = wanted(1, &none, 0).unwrap();
         let (held, suspended) = (owned(verdict.clone()), owned(verdict.suspended()));
-        assert_eq!(stale(wanted(1, &none, 0), &held, true, false), None);
-        assert_eq!(stale(wanted(1, &none, 0), &suspended, true, true), None);
+        assert_eq!(stale(wanted(1, &none, 0), &held, Some("deny"), false), None);
+        assert_eq!(stale(wanted(1, &none, 0), &suspended, Some("warn"), true), None);
         let is_stale = |found: Option<&str>, text: &str| found.is_some_and(|found| found.contains(text));
-        assert!(is_stale(stale(wanted(2, &none, 0), &held, true, false), "is stale"), "another generation");
         assert!(
-            is_stale(stale(wanted(1, &none, 0), &held, false, false), "is stale"),
+            is_stale(stale(wanted(2, &none, 0), &held, Some("deny"), false), "is stale"),
+            "another generation"
+        );
+        assert!(
+            is_stale(stale(wanted(1, &none, 0), &held, Some("warn"), false), "is stale"),
             "another value of the label"
         );
         assert!(
-            is_stale(stale(wanted(1, &none, 0), &suspended, true, false), "is stale"),
+            is_stale(stale(wanted(1, &none, 0), &suspended, Some("warn"), false), "is stale"),
             "a break-glass that is over"
         );
-        assert!(is_stale(stale(wanted(1, &none, 86_400), &held, true, false), "is stale"), "another day");
         assert!(
-            is_stale(stale(wanted(1, &exempt, 0), &held, true, false), "is stale"),
+            is_stale(stale(wanted(1, &none, 86_400), &held, Some("deny"), false), "is stale"),
+            "another day"
+        );
+        assert!(
+            is_stale(stale(wanted(1, &exempt, 0), &held, Some("deny"), false), "is stale"),
             "an exempt Namespace"
         );
         let held = owned(wanted(1, &exempt, 0).unwrap());
-        assert_eq!(stale(wanted(1, &exempt, 0), &held, true, false), None);
-        assert!(is_stale(stale(wanted(1, &exempt, 86_400), &held, true, false), "is stale"), "it is over");
-        assert!(is_stale(stale(None, &held, true, false), "has no policy behind it"));
+        assert_eq!(stale(wanted(1, &exempt, 0), &held, Some("none"), false), None);
+        assert!(
+            is_stale(stale(wanted(1, &exempt, 86_400), &held, Some("none"), false), "is stale"),
+            "it is over"
+        );
+        assert!(is_stale(stale(None, &held, Some("none"), false), "has no policy behind it"));
     }
 }

@@ -97,12 +97,12 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         (report, notes, Vec::new())
     };
     drop(progress);
+    report.filters = args.filters();
     let has_failed = report.has_failed() | !args.baseline.write(&report)?;
     if let Some(baseline) = &baseline {
-        compare(&mut report, baseline, &scope);
+        compare(&mut report, baseline, &scope, args.manifests.complete);
     }
     args.outputs.write(&mut report)?;
-    let selector = args.scope.selector();
     let notes = Notes {
         report: &report,
         input: &input,
@@ -110,7 +110,7 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         complete: args.manifests.complete,
         namespaces: &scope.namespaces,
         changed_since: args.manifests.changed_since(),
-        selector: selector.as_deref(),
+        selector: args.scope.selector(),
         skipped_namespaces: &skipped_namespaces,
         lists_other_kinds: args.outputs.lists_other_kinds(),
     };

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
 
-use super::eligibility::{Ineligible, last_end};
+use super::eligibility::Ineligible;
 use super::objects::Pod;
 use super::rollout_progress::RolloutProgress;
 use super::subject::Subject;
-use super::symptoms::is_ready;
+use super::symptoms::{ended_at, is_ready};
 
 /// The time after the test connection within which a restart of the pod counts as its effect.
 const WATCHED: SignedDuration = SignedDuration::from_secs(60);
@@ -97,7 +97,7 @@ pub type Ends = BTreeMap<String, (i32, Option<Timestamp>)>;
 
 /// Returns the ends of a pod's containers so far.
 pub fn ends(pod: &Pod) -> Ends {
-    statuses(pod).map(|status| (status.name.clone(), (status.restart_count, last_end(status)))).collect()
+    statuses(pod).map(|status| (status.name.clone(), (status.restart_count, ended_at(status)))).collect()
 }
 
 /// Returns the reason why a workload is not patched, or not yet, after the test connection to a pod at `asked`;

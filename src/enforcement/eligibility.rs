@@ -1,7 +1,6 @@
 //! Decides which workloads are skipped in their current state. Pure. Exempt namespaces are decided elsewhere.
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::ContainerStatus;
 
 use super::downtime::{Allowance, Claims, DowntimeRisk, downtime_risk};
 use super::foreign::foreign_path;
@@ -9,6 +8,7 @@ use super::gitops::{Manager, managed_by};
 use super::objects::Pod;
 use super::rollout_progress::RolloutProgress;
 use super::subject::{FIELD_MANAGER, Subject, Typed};
+use super::symptoms::ended_at;
 use crate::policy::{GitOpsMode, RemediationSpec, SkipReason};
 
 /// The annotation that excludes a workload from enforcement if its value is `true`.
@@ -315,18 +315,11 @@ fn restarted(pods: &[Pod], since: Timestamp) -> Option<Ineligible> {
     let staying = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
     let ended = staying.flat_map(|pod| {
         let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-        statuses.into_iter().flatten().filter_map(move |status| Some((last_end(status)?, pod, status)))
+        statuses.into_iter().flatten().filter_map(move |status| Some((ended_at(status)?, pod, status)))
     });
     let (at, pod, status) = ended.max_by_key(|(at, ..)| *at).filter(|(at, ..)| *at > since)?;
     let pod = pod.metadata.name.clone().unwrap_or_default();
     Some(Ineligible::Restarted { pod, container: status.name.clone(), at })
-}
-
-/// Returns the last time at which a container terminated, if it ever did.
-pub(super) fn last_end(status: &ContainerStatus) -> Option<Timestamp> {
-    let both = [&status.state, &status.last_state].into_iter().flatten();
-    let ends = both.filter_map(|state| state.terminated.as_ref()?.finished_at.as_ref());
-    ends.map(|at| at.0).max()
 }
 
 #[cfg(test)]

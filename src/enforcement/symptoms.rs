@@ -76,9 +76,14 @@ fn statuses(pod: &Pod) -> &[ContainerStatus] {
 }
 
 /// Returns the container's last termination, if there was one.
-pub(super) fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+fn last_end(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     let both = [&status.state, &status.last_state];
     both.into_iter().flatten().find_map(|state| state.terminated.as_ref())
+}
+
+/// Returns the time of the container's last termination, if there was one.
+pub(super) fn ended_at(status: &ContainerStatus) -> Option<Timestamp> {
+    last_end(status)?.finished_at.as_ref().map(|at| at.0)
 }
 
 /// Returns the first container that failed, with a description.

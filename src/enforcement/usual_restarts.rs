@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ContainerStatus;
 
 use super::objects::Pod;
-use super::symptoms::{has_ended, last_end};
+use super::symptoms::{ended_at, has_ended};
 
 /// Seconds of an hour, the time to which the number of restarts refers.
 const HOUR: i64 = SignedDuration::from_hours(1).as_secs();
@@ -25,8 +25,8 @@ pub fn usual_restarts(pods: &[Pod]) -> Option<i32> {
 /// Returns the restarts within an hour, rounded up. If it is unknown when they were, all of them count.
 fn within_an_hour(container: &ContainerStatus, pod_started: Option<Timestamp>) -> i32 {
     let running = container.state.as_ref().and_then(|state| state.running.as_ref()?.started_at.as_ref());
-    let last = running.or_else(|| last_end(container)?.finished_at.as_ref());
-    let seconds = last.zip(pod_started).map_or(0, |(last, began)| last.0.duration_since(began).as_secs());
+    let last = running.map(|at| at.0).or_else(|| ended_at(container));
+    let seconds = last.zip(pod_started).map_or(0, |(last, began)| last.duration_since(began).as_secs());
     let (restarts, seconds) = (i64::from(container.restart_count), seconds.max(HOUR));
     let rounded_up =
         (restarts * HOUR).div_euclid(seconds) + i64::from((restarts * HOUR).rem_euclid(seconds) > 0);

@@ -136,14 +136,21 @@ fn found_at(text: &str, line: usize, column: usize) -> String {
     let Some(first) = rest.chars().next() else { return String::new() };
     let length = if is_word(first) {
         rest.find(|c| !is_word(c)).unwrap_or(rest.len())
-    } else if let (true, Some(end)) = (['\'', '"', '`'].contains(&first), rest[1..].find(first)) {
-        end + 2
+    } else if let Some(end) = after_quote(&rest) {
+        end
     } else if ["==", "!=", "<=", ">=", "&&", "||"].iter().any(|sign| rest.starts_with(sign)) {
         2
     } else {
         first.len_utf8()
     };
     rest[..length].to_owned()
+}
+
+/// Returns the place after the closing quote of a text that begins with a quote; `None` without both.
+fn after_quote(rest: &str) -> Option<usize> {
+    let quote = rest.chars().next().filter(|first| ['\'', '"', '`'].contains(first))?;
+    let end = rest.char_indices().skip(1).find(|(_, c)| *c == quote)?.0;
+    Some(end + quote.len_utf8())
 }
 
 #[cfg(test)]
@@ -158,6 +165,11 @@ mod tests {
                 "object.kind = 'x'",
                 "line 1, column 13: found =, which is no part of the language: write == to compare",
             ),
+            (
+                "object.spec.replicas >\u{a0}2",
+                "line 1, column 23: found \u{a0}, which is no part of the language",
+            ),
+            ("object.kind == “x”", "line 1, column 16: found “, which is no part of the language"),
             ("(object", "line 1, column 8: found the end, expected )"),
             ("object)", "line 1, column 7: found ), expected the end"),
             ("object params", "line 1, column 8: found params, expected the end"),

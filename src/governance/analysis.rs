@@ -177,6 +177,11 @@ impl<'p> Analysis<'p> {
         self.errors.push(error);
     }
 
+    /// Returns true if a part of the input could not be read.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     /// Adds a chart or kustomization that no installed program renders.
     pub fn leave_unrendered(&mut self, directory: ReportError) {
         self.unrendered.push(directory);

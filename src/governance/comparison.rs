@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::Error as _;
+use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, Percent};
 use crate::rules::Severity;
 use crate::workload::Owner;
+
+/// The flag after which a report lists only a part of the findings.
+const CHANGED_SINCE: &str = "--changed-since";
 
 /// The parts of a report that are compared, as JSON output has them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -15,6 +18,40 @@ pub struct ComparedReport {
     /// The figures.
     pub summary: ComparedFigures,
     violations: Vec<ComparedViolation>,
+    /// Present if the list has only the findings that a baseline does not know.
+    baseline: Option<IgnoredAny>,
+    /// The flags that left something out.
+    #[serde(default)]
+    filters: Vec<String>,
+}
+
+/// The reason why two reports can't be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ComparisonError {
+    /// A report does not list all findings.
+    #[error("{report} does not list all findings, because it was made with {flag}: make it without")]
+    Incomplete {
+        /// The report.
+        report: &'static str,
+        /// The flag that leaves findings out.
+        flag: String,
+    },
+    /// The reports are about different objects.
+    #[error("the reports are about different objects: OLD was made with {old}, and NEW with {new}")]
+    OtherObjects {
+        /// The flags of the old report.
+        old: String,
+        /// The flags of the new report.
+        new: String,
+    },
+    /// One report has rules that the other has not.
+    #[error("the reports have different rules: {rule} is on only in {only}")]
+    OtherRules {
+        /// The first rule.
+        rule: String,
+        /// The report.
+        only: &'static str,
+    },
 }
 
 /// The figures of a report.
@@ -30,6 +67,9 @@ pub struct ComparedFigures {
     pub workloads: u64,
     /// True if something could not be read.
     pub partial: bool,
+    /// The count of every rule that is on.
+    #[serde(skip_serializing)]
+    pub counts: BTreeMap<String, u64>,
 }
 
 /// A violation of a report.
@@ -101,6 +141,13 @@ impl ComparedReport {
         })
     }
 
+    /// Returns the flag because of which some findings are not listed.
+    fn incomplete_by(&self) -> Option<String> {
+        let is_partial = |filter: &&String| filter.starts_with(CHANGED_SINCE);
+        let filter = self.filters.iter().find(is_partial).cloned();
+        filter.or_else(|| self.baseline.is_some().then(|| "--baseline".to_owned()))
+    }
+
     fn by_identity(&self) -> BTreeMap<Identity<'_>, (u64, &ComparedViolation)> {
         let mut found = BTreeMap::new();
         for violation in &self.violations {
@@ -122,18 +169,38 @@ impl ComparedViolation {
 
 impl Comparison {
     /// Compares two reports. Findings are the same if namespace, kind, name, container and rule are.
-    pub fn new(old: &ComparedReport, new: &ComparedReport) -> Self {
+    ///
+    /// Fails if a difference would say more about the flags than about the objects.
+    pub fn new(old: &ComparedReport, new: &ComparedReport) -> Result<Self, ComparisonError> {
+        for (compared, report) in [(old, "OLD"), (new, "NEW")] {
+            if let Some(flag) = compared.incomplete_by() {
+                return Err(ComparisonError::Incomplete { report, flag });
+            }
+        }
+        if old.filters != new.filters {
+            let [old, new] = [old, new].map(|report| match &*report.filters {
+                [] => "no filter".to_owned(),
+                filters => filters.join(" "),
+            });
+            return Err(ComparisonError::OtherObjects { old, new });
+        }
+        for (one, other, only) in [(old, new, "OLD"), (new, old, "NEW")] {
+            let surplus = one.summary.counts.keys().find(|rule| !other.summary.counts.contains_key(*rule));
+            if let Some(rule) = surplus.cloned() {
+                return Err(ComparisonError::OtherRules { rule, only });
+            }
+        }
         let (before, after) = (old.by_identity(), new.by_identity());
         let unchanged = before
             .iter()
             .map(|(identity, (count, _))| after.get(identity).map_or(0, |(other, _)| *count.min(other)));
-        Self {
+        Ok(Self {
             unchanged: unchanged.sum(),
             worse: more(&after, &before),
             better: more(&before, &after),
             old: old.summary.clone(),
             new: new.summary.clone(),
-        }
+        })
     }
 
     /// Returns the worst severity of the findings of the new report alone.

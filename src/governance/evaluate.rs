@@ -22,11 +22,30 @@ pub struct Evaluation {
 
 /// Evaluates one pod or template at the time `now`. With `keep` the violations are kept, else only their counts.
 pub fn evaluate(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp, keep: bool) -> Evaluation {
-    run(policy, keep, Tally::of_pods(1), |enabled, found| {
+    run(policy, Violations::new(keep), Tally::of_pods(1), |enabled, found| {
         if let Check::Pod(check) | Check::Live(check) = enabled.rule.check {
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
         }
     })
+}
+
+/// Evaluates an object before it is stored: its pod or template, and the workload itself unless a controller has made
+/// it. Returns the violations with the values that are wrong.
+pub fn evaluate_for_admission(
+    policy: &EffectivePolicy,
+    workload: &Workload<'_>,
+    now: Timestamp,
+) -> Vec<Violation> {
+    let is_managed = workload.metadata.controller().is_some();
+    let evaluation = run(policy, Violations::with_values(), Tally::of_pods(1), |enabled, found| {
+        let check = match enabled.rule.check {
+            Check::Pod(check) | Check::Live(check) => check,
+            Check::Workload(check) if !is_managed => check,
+            _ => return,
+        };
+        check(&Context { workload, parameters: &enabled.parameters, now }, found);
+    });
+    evaluation.violations
 }
 
 /// Evaluates an object under the rules of the policy's own. Returns its violations, and the rules that can't tell, each
@@ -51,6 +70,7 @@ pub fn evaluate_custom(
                 container: None,
                 path: "spec".to_owned(),
                 message: custom.message.clone(),
+                values: Vec::new(),
             }),
             Err(reason) => unknown.push((enabled.rule.id, reason.to_string())),
         }
@@ -65,7 +85,7 @@ pub fn evaluate_workload(
     now: Timestamp,
     keep: bool,
 ) -> Evaluation {
-    run(policy, keep, Tally::default(), |enabled, found| {
+    run(policy, Violations::new(keep), Tally::default(), |enabled, found| {
         if let Check::Workload(check) = enabled.rule.check {
             check(&Context { workload, parameters: &enabled.parameters, now }, found);
         }
@@ -80,7 +100,7 @@ pub(super) fn evaluate_type(
     keep: bool,
     each: &mut dyn FnMut(usize, Severity, u64),
 ) -> Evaluation {
-    run(policy, keep, Tally::default(), |enabled, found| {
+    run(policy, Violations::new(keep), Tally::default(), |enabled, found| {
         if let Check::Type(check) = enabled.rule.check {
             if let Some(context) = TypeContext::of(types, metadata, &enabled.parameters) {
                 check(&context, found);
@@ -102,12 +122,11 @@ pub fn breaches(enabled: &EnabledRule) -> bool {
 /// Runs the rules of a policy.
 fn run(
     policy: &EffectivePolicy,
-    keep: bool,
+    mut found: Violations,
     mut tally: Tally,
     mut check: impl FnMut(&EnabledRule, &mut Violations),
 ) -> Evaluation {
     let mut is_in_breach = false;
-    let mut found = Violations::new(keep);
     for enabled in policy.rules() {
         found.begin(enabled.rule.id, enabled.severity);
         check(enabled, &mut found);

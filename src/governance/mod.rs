@@ -29,9 +29,11 @@ pub use baseline::{
     BASELINE_API_VERSION, BASELINE_KIND, Baseline, BaselineError, Identity, KnownFinding, NewFindings,
     identities,
 };
-pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison};
+pub use comparison::{ChangedFinding, ComparedFigures, ComparedReport, Comparison, ComparisonError};
 pub use compliance::{Compliance, Percent, PercentError};
-pub use evaluate::{Evaluation, breaches, evaluate, evaluate_custom, evaluate_workload};
+pub use evaluate::{
+    Evaluation, breaches, evaluate, evaluate_custom, evaluate_for_admission, evaluate_workload,
+};
 pub use exemptions::{ExemptFindings, Exemption, ExemptionPlace, Exemptions};
 pub use fleet::{ClusterFigures, ClusterNamespace, ClusterReport, ClusterResult, FleetReport, FleetSummary};
 pub use fleet_status::{ClusterPolicy, ClusterStatus, FleetStatus, FleetStatusSummary, PolicyFigures};

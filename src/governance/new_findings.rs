@@ -10,8 +10,8 @@ use crate::workload::Owner;
 /// Compares a report with a baseline: removes the known violations from its list, and adds the difference.
 ///
 /// The figures of the report still count everything. `scope` is that of the report: findings outside it are not
-/// reported as fixed.
-pub fn compare(report: &mut Report, baseline: &Baseline, scope: &Scope) {
+/// reported as fixed, and those of workloads that were not read only if the input is complete.
+pub fn compare(report: &mut Report, baseline: &Baseline, scope: &Scope, is_complete: bool) {
     let mut known = Known::new(baseline);
     let all = report.violations.len();
     report.violations.retain(|violation| !known.has(&Identity::of(violation), violation.name));
@@ -23,7 +23,7 @@ pub fn compare(report: &mut Report, baseline: &Baseline, scope: &Scope) {
         known.gone(|finding| is_evaluated(finding, report, scope))
     };
     let (fixed, missing) = gone.into_iter().partition(|KnownFinding { namespace, kind, name, .. }| {
-        report.workloads.has(namespace, Owner { kind, name })
+        is_complete || report.workloads.has(namespace, Owner { kind, name })
     });
     let (tally, breached) = figures(report);
     let compliance =
@@ -170,7 +170,7 @@ mod tests {
 
     fn compared(pods: &[String], baseline: &Baseline) -> NewFindings {
         let mut report = report(pods);
-        compare(&mut report, baseline, &Scope::default());
+        compare(&mut report, baseline, &Scope::default(), false);
         report.baseline.unwrap()
     }
 
@@ -197,7 +197,7 @@ mod tests {
     fn the_figures_without_known_findings_are_those_of_an_input_without_them() {
         let (old, new, good) = (pod("old", None, 9), pod("new", None, 9), pod("new", None, 0));
         let mut all = report(&[old.clone(), new.clone()]);
-        compare(&mut all, &baseline(&report(&[old])), &Scope::default());
+        compare(&mut all, &baseline(&report(&[old])), &Scope::default(), false);
         let only_new = report(&[new, good]);
         let found = all.baseline.unwrap();
         assert_eq!(found.score, only_new.summary.score);
@@ -220,6 +220,15 @@ mod tests {
         assert_eq!(counts(&[], &known), (0, 1), "the workload may be in another file");
         known.findings[0].namespace = "kube-system".to_owned();
         assert_eq!(counts(&clean, &known), (0, 0));
+    }
+
+    #[test]
+    fn a_finding_of_a_deleted_workload_is_fixed_where_the_input_is_complete() {
+        let known = baseline(&report(&[pod("p", None, 9)]));
+        let mut clean = report(&[]);
+        compare(&mut clean, &known, &Scope::default(), true);
+        let found = clean.baseline.unwrap();
+        assert_eq!((found.fixed.len(), found.missing.len()), (1, 0));
     }
 
     #[test]

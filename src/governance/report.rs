@@ -59,6 +59,8 @@ pub struct Report {
     pub unknown_reasons: BTreeMap<RuleId, String>,
     /// The worst severity found.
     pub worst: Option<Severity>,
+    /// The flags that left something out, such as `--namespace=shop`; none for a report on the whole input.
+    pub filters: Vec<String>,
     /// The root of the project, from which the formats for CI name files.
     pub project_root: ProjectRoot,
 }
@@ -68,6 +70,8 @@ pub struct Report {
 #[serde(tag = "kind", rename = "Report", rename_all = "camelCase")]
 struct WrittenReport<'r, V> {
     api_version: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    filters: &'r [String],
     summary: &'r ReportSummary,
     namespaces: &'r [NamespaceReport],
     violations: V,
@@ -98,6 +102,7 @@ impl Report {
     ) -> Result<S::Ok, S::Error> {
         let written = WrittenReport {
             api_version: self.api_version,
+            filters: &self.filters,
             summary: &self.summary,
             namespaces: &self.namespaces,
             violations,

@@ -462,6 +462,7 @@ mod tests {
                 container: Some("c".to_owned()),
                 path: (*path).to_owned(),
                 message: format!("{name} {path}"),
+                values: Vec::new(),
             })
             .collect();
         part.add("n", &workload, None, Some(Origin { source: "f", line, line_of: &|_| None }), &violations);

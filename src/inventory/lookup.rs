@@ -49,7 +49,12 @@ impl Inventory {
         let mut groups = pods.into_groups();
         groups.sort_by(|a, b| a.identity.cmp(&b.identity).then_with(|| a.shape.cmp(&b.shape)));
         for objects in known.values_mut() {
-            objects.sort_by(|a, b| a.identity.cmp(&b.identity));
+            // An input may have two objects of one name. Their places do not decide which one is found.
+            let text = |known: &Known| format!("{:?}", known.content());
+            objects.sort_by(|a, b| {
+                let [one, other] = [a, b].map(|known| (&known.identity.namespace, &known.identity.name));
+                one.cmp(&other).then_with(|| text(a).cmp(&text(b))).then_with(|| a.identity.cmp(&b.identity))
+            });
         }
         Self {
             index: OnceLock::new(),

@@ -6,11 +6,11 @@ use std::iter;
 const SECRETS: [&str; 6] = ["password", "passwd", "secret", "token", "credential", "apikey"];
 /// Words that name a secret together with a following `key`.
 const KEYS: [&str; 4] = ["api", "access", "private", "secret"];
-/// Last words of names that only lead to a secret, or describe it.
+/// Last words of names that only lead to a secret, or describe it, also as plurals.
 const POINTERS: [&str; 11] =
     ["file", "path", "dir", "name", "ref", "url", "ttl", "expiry", "id", "length", "enabled"];
-/// Words of names that are about secrets and hold none.
-const ABOUT: [&str; 7] = ["issuer", "audience", "provider", "policy", "mode", "header", "role"];
+/// Words of names that are about secrets and hold none, also as plurals.
+const ABOUT: [&str; 8] = ["issuer", "audience", "provider", "policy", "policies", "mode", "header", "role"];
 /// Prefixes of tokens that are long enough to be no coincidence.
 const TOKENS: [&str; 11] = [
     "AKIA",
@@ -38,16 +38,22 @@ fn is_secret_name(name: &str) -> bool {
     let is_one_of = |word: &str, known: &[&str]| known.iter().any(|one| word.eq_ignore_ascii_case(one));
     let (mut names_secret, mut before) = (false, "");
     for word in words(name) {
-        if is_one_of(word, &ABOUT) {
+        let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let singular = word.strip_suffix(['s', 'S']).unwrap_or(word);
+        let is_about = is_one_of(word, &ABOUT) || is_one_of(singular, &ABOUT);
+        if is_about {
             return false;
         }
-        let singular = word.strip_suffix(['s', 'S']).unwrap_or(word);
+        if word.is_empty() {
+            continue;
+        }
         names_secret |= is_one_of(word, &SECRETS)
             || is_one_of(singular, &SECRETS)
             || singular.eq_ignore_ascii_case("key") && is_one_of(before, &KEYS);
         before = word;
     }
-    names_secret && !is_one_of(before, &POINTERS)
+    let last = before.strip_suffix(['s', 'S']).unwrap_or(before);
+    names_secret && !is_one_of(before, &POINTERS) && !is_one_of(last, &POINTERS)
 }
 
 /// Returns true if a value can be a secret at all, and is no setting, path, template, URL or reference.
@@ -105,6 +111,16 @@ fn split_at_capitals(part: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plurals_and_numbers_do_not_change_what_a_name_means() {
+        for name in ["PASSWORD", "PASSWORD2", "DB_PASSWORD_1", "apiKeys", "SECRETS"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in ["SECRET_NAMES", "TOKEN_URLS", "SECRETS_DIRS", "PASSWORD_FILES", "PROVIDERS_TOKEN", "2"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_split_at_borders_and_case() {

@@ -14,7 +14,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use super::controller_users::CONTROLLER_USERS;
 use crate::enforcement::PATCHED_FIELDS;
 use crate::policy::{
-    ADMISSION_LABEL, DENY_ANNOTATION, NAMED_SYSTEM_NAMESPACES, VerdictPart, WARN_ANNOTATION,
+    ADMISSION_DENY, ADMISSION_DENY_AND_WARN, ADMISSION_LABEL, ADMISSION_WARN, DENY_ANNOTATION,
+    NAMED_SYSTEM_NAMESPACES, VerdictPart, WARN_ANNOTATION,
 };
 use crate::rules::{RULES, Rule};
 
@@ -49,6 +50,9 @@ const MOST_VARIABLES: usize = 500;
 const MOST_CHARACTERS: usize = 1_000;
 /// The most characters of all images of an object that is evaluated.
 const MOST_IMAGES: usize = 150_000;
+/// The most ports and capabilities of an object that is evaluated, if one container has them all: those of an update are
+/// compared with the former ones.
+const MOST_PARTS_OF_CONTAINER: usize = 300;
 /// The most work of comparing images with lists: characters of the images, and [`WORK_OF_CONTAINER`] for each
 /// container, times items of the lists, and [`WORK_OF_LIST`] for each list. Measured on an update, which evaluates both
 /// objects.
@@ -78,12 +82,12 @@ pub struct BoundPolicy {
 /// `own` is the namespace of the installation, and `system` are further system namespaces. Objects in them are not
 /// evaluated.
 pub fn native_policies(own: &str, system: &[String]) -> [BoundPolicy; 2] {
-    let policy = |name, annotation, most_bytes: usize, actions: &[&str]| {
-        bound(name, actions, spec(annotation, most_bytes, own, system))
+    let policy = |name, label, annotation, most_bytes: usize, actions: &[&str]| {
+        bound(name, actions, spec((label, annotation), most_bytes, own, system))
     };
     [
-        policy(DENY_POLICY, DENY_ANNOTATION, MOST_OF_DENIAL, &["Deny"]),
-        policy(WARN_POLICY, WARN_ANNOTATION, MOST_OF_WARNING, &["Warn", "Audit"]),
+        policy(DENY_POLICY, ADMISSION_DENY, DENY_ANNOTATION, MOST_OF_DENIAL, &["Deny"]),
+        policy(WARN_POLICY, ADMISSION_WARN, WARN_ANNOTATION, MOST_OF_WARNING, &["Warn", "Audit"]),
     ]
 }
 
@@ -123,6 +127,7 @@ fn variables(annotation: &str) -> Vec<Variable> {
         ("$list", WORK_OF_LIST),
         ("$pairs", MOST_VARIABLES * MOST_VARIABLES),
         ("$parts", MOST_PARTS),
+        ("$squares", MOST_PARTS_OF_CONTAINER * MOST_PARTS_OF_CONTAINER),
         ("$work", MOST_WORK),
     ];
     let limits = limits.map(|(name, limit)| (name, limit.to_string()));
@@ -134,6 +139,7 @@ fn variables(annotation: &str) -> Vec<Variable> {
         variable("exempt", cel(include_str!("native/exempt.cel"), &[])),
         variable("until", cel(include_str!("native/until.cel"), &[])),
         variable("says", cel(include_str!("native/says.cel"), &[("$annotation", annotation)])),
+        variable("ids", "variables.says.map(e, e[0])".to_owned()),
         variable("path", cel(include_str!("native/path.cel"), &[])),
         variable("objects", cel(include_str!("native/objects.cel"), &[])),
         variable("templates", cel(include_str!("native/templates.cel"), &[])),
@@ -141,14 +147,24 @@ fn variables(annotation: &str) -> Vec<Variable> {
         variable("sides", cel(include_str!("native/sides.cel"), &[])),
         variable("set", cel(include_str!("native/set.cel"), &[("$fields", PATCHED_FIELDS)])),
     ];
-    let rules: Vec<_> = RULES.iter().filter_map(|rule| Some((name_of(rule), findings(rule)?))).collect();
-    let all: Vec<_> = rules.iter().map(|(name, _)| format!("variables.{name}")).collect();
-    variables.extend(rules.into_iter().map(|(name, expression)| variable(&name, expression)));
-    variables.push(variable("found", format!("variables.small.all(s, s) ? {} : []", all.join(" + "))));
+    let rules: Vec<_> =
+        RULES.iter().filter_map(|rule| Some((rule.id, name_of(rule), findings(rule)?))).collect();
+    // Only the rules of the verdict are evaluated: a variable that is not read costs nothing.
+    let all = rules.iter().map(|(id, name, _)| format!("('{id}' in variables.ids ? variables.{name} : [])"));
+    let found = format!("variables.small.all(s, s) ? {} : []", all.collect::<Vec<_>>().join("\n+ "));
+    variables.extend(rules.into_iter().map(|(_, name, expression)| variable(&name, expression)));
+    variables.push(variable("found", found));
     variables
 }
 
-fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> ValidatingAdmissionPolicySpec {
+/// `label` is the value of a Namespace's label that puts the policy into effect there, beside
+/// [`ADMISSION_DENY_AND_WARN`].
+fn spec(
+    (label, annotation): (&str, &str),
+    most_bytes: usize,
+    own: &str,
+    system: &[String],
+) -> ValidatingAdmissionPolicySpec {
     let named = NAMED_SYSTEM_NAMESPACES.into_iter().chain([own]).chain(system.iter().map(String::as_str));
     let kinds = KINDS.iter().flat_map(|(_, kinds)| kinds.iter().map(|(_, kind)| *kind));
     let (protected, kinds, controllers) =
@@ -156,7 +172,7 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
     let condition = |name: &str, expression| MatchCondition { name: name.to_owned(), expression };
     ValidatingAdmissionPolicySpec {
         failure_policy: Some("Fail".to_owned()),
-        match_constraints: Some(constraints(own, system)),
+        match_constraints: Some(constraints(label, own, system)),
         match_conditions: Some(vec![
             condition(
                 "not-system",
@@ -180,9 +196,10 @@ fn spec(annotation: &str, most_bytes: usize, own: &str, system: &[String]) -> Va
                         .to_owned(),
                 message: Some(format!(
                     "more than {MOST_CONTAINERS} containers, volumes or sysctls, more than {MOST_PARTS} ports and \
-                     capabilities, annotations or parts of topology spread constraints, too many environment variables \
-                     for {} ({MOST_VARIABLES} in one container), an image of more than {MOST_CHARACTERS} characters, or \
-                     images that are too long together: kube-devops can't evaluate the object, so split it",
+                     capabilities ({MOST_PARTS_OF_CONTAINER} in one container), annotations or parts of topology spread \
+                     constraints, too many environment variables for {} ({MOST_VARIABLES} in one container), an image of \
+                     more than {MOST_CHARACTERS} characters, or images that are too long together: kube-devops can't \
+                     evaluate the object, so split it",
                     comparing().collect::<Vec<_>>().join(", ")
                 )),
                 reason: Some("Forbidden".to_owned()),
@@ -230,7 +247,7 @@ fn name_of(rule: &Rule) -> String {
     rule.id.as_str().replace('-', "_")
 }
 
-fn constraints(own: &str, system: &[String]) -> MatchResources {
+fn constraints(label: &str, own: &str, system: &[String]) -> MatchResources {
     let requirement = |key: &str, operator: &str, values| LabelSelectorRequirement {
         key: key.to_owned(),
         operator: operator.to_owned(),
@@ -250,7 +267,7 @@ fn constraints(own: &str, system: &[String]) -> MatchResources {
     MatchResources {
         namespace_selector: Some(LabelSelector {
             match_expressions: Some(vec![
-                requirement(ADMISSION_LABEL, "Exists", None),
+                requirement(ADMISSION_LABEL, "In", Some(texts(&[label, ADMISSION_DENY_AND_WARN]))),
                 requirement("kubernetes.io/metadata.name", "NotIn", Some(never)),
             ]),
             ..LabelSelector::default()

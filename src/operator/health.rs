@@ -22,8 +22,8 @@ const MOST: usize = 12;
 pub(super) struct Health {
     pods: HashMap<Arc<str>, HashMap<Text<'static>, Box<PodHealth>>>,
     refused: HashMap<(WorkloadKind, String, String), Timestamp>,
-    /// The end of the last gap.
-    resumed: Option<Timestamp>,
+    /// The end of the last gap in each namespace; `None` for all of them.
+    resumed: HashMap<Option<String>, Timestamp>,
     /// The namespaces in which a gap has not ended; `None` for all of them.
     gaps: BTreeSet<Option<String>>,
 }
@@ -180,15 +180,19 @@ impl Health {
 
     /// Records the end of a gap.
     pub(super) fn resume(&mut self, within: Option<&str>, now: Timestamp) {
-        self.gaps.remove(&within.map(str::to_owned));
-        self.resumed = Some(now);
+        let within = within.map(str::to_owned);
+        self.gaps.remove(&within);
+        self.resumed.insert(within, now);
     }
 
-    /// Returns the end of the last gap in any namespace, because an incident may show in all of them; `None` during a
-    /// gap in this namespace. A gap that lasts in another namespace ends no evidence here.
+    /// Returns the end of the last gap in a namespace; `None` during a gap. Gaps in other namespaces have no part in
+    /// it, so a watch that fails again and again ends no evidence elsewhere.
     pub(super) fn since(&self, namespace: &str) -> Option<Timestamp> {
-        let is_gap = |gap: &Option<String>| gap.as_deref().is_none_or(|within| within == namespace);
-        self.resumed.filter(|_| !self.gaps.iter().any(is_gap))
+        let scopes = [None, Some(namespace.to_owned())];
+        if scopes.iter().any(|scope| self.gaps.contains(scope)) {
+            return None;
+        }
+        scopes.iter().filter_map(|scope| self.resumed.get(scope).copied()).max()
     }
 
     /// Returns the health of a pod.
@@ -328,15 +332,47 @@ mod tests {
         health.resume(Some("m"), at(10));
         assert_eq!((health.since("m"), health.since("n")), (Some(at(10)), None), "n is not listed yet");
         health.resume(Some("n"), at(20));
-        assert_eq!((health.since("m"), health.since("n")), (Some(at(20)), Some(at(20))));
+        assert_eq!((health.since("m"), health.since("n")), (Some(at(10)), Some(at(20))));
         for restarts in 0..2 {
             apply_pod(&mut health, "m", "a", &pod(restarts, true), at(21));
             apply_pod(&mut health, "n", "a", &pod(restarts, true), at(21));
         }
         health.interrupt(Some("n"));
-        assert_eq!((health.since("m"), health.since("n")), (Some(at(20)), None));
+        assert_eq!((health.since("m"), health.since("n")), (Some(at(10)), None));
         let restarts = |namespace| health.pod(namespace, "a").unwrap().restarts.len();
         assert_eq!((restarts("m"), restarts("n")), (1, 0));
+    }
+
+    #[test]
+    fn a_watch_that_flaps_in_one_namespace_restarts_the_evidence_of_that_namespace_alone() {
+        let mut health = Health::default();
+        health.resume(Some("m"), at(0));
+        for round in 0..9 {
+            health.interrupt(Some("n"));
+            health.resume(Some("n"), at(20 * round));
+        }
+        assert_eq!((health.since("m"), health.since("n")), (Some(at(0)), Some(at(160))));
+        assert_eq!(health.since("unwatched"), None);
+    }
+
+    #[test]
+    fn a_watch_that_resumes_without_a_list_counts_restarts_after_the_next_change() {
+        let mut health = Health::default();
+        health.resume(None, at(0));
+        health.apply_pod("n", "a", &pod(2, true), at(1));
+        health.interrupt(None);
+        health.resume(None, at(600));
+        let restarts = |health: &Health| {
+            let pod = health.pod("n", "a").unwrap();
+            pod.restarts.iter().map(|restart| restart.at).collect::<Vec<_>>()
+        };
+        assert!(health.pod("n", "a").is_some_and(|pod| pod.ready), "an unchanged pod sends no event");
+        health.apply_pod("n", "a", &pod(5, true), at(601));
+        assert!(restarts(&health).is_empty(), "three restarts may have been in the gap");
+        for second in 602..605 {
+            health.apply_pod("n", "a", &pod(u32::try_from(second - 596).unwrap(), true), at(second));
+        }
+        assert_eq!(restarts(&health), [at(602), at(603), at(604)]);
     }
 
     #[test]

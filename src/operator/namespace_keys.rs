@@ -7,8 +7,8 @@ use kube::api::ObjectMeta;
 use serde_json::{Map, Value, json};
 
 use crate::policy::{
-    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION,
-    VERDICT_ANNOTATION, WARN_ANNOTATION,
+    ADMISSION_LABEL, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, VERDICT_ANNOTATION,
+    WARN_ANNOTATION,
 };
 
 /// The annotations that the operator keeps.
@@ -34,7 +34,7 @@ impl NamespaceKeys {
     /// Returns the keys that carry a verdict; none without one.
     pub(super) fn wanted(verdict: Option<&AdmissionVerdict>) -> Self {
         verdict.map_or_else(Self::default, |verdict| Self {
-            label: Some(ADMISSION_NATIVE.to_owned()),
+            label: Some(verdict.label().to_owned()),
             annotations: verdict.annotations(),
         })
     }
@@ -74,10 +74,11 @@ pub(super) fn suspended_until(metadata: &ObjectMeta) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::ADMISSION_DENY;
 
     fn keys(label: bool, annotations: &[(&'static str, &str)]) -> NamespaceKeys {
         NamespaceKeys {
-            label: label.then(|| ADMISSION_NATIVE.to_owned()),
+            label: label.then(|| ADMISSION_DENY.to_owned()),
             annotations: annotations.iter().map(|(key, value)| (*key, (*value).to_owned())).collect(),
         }
     }
@@ -85,14 +86,14 @@ mod tests {
     #[test]
     fn only_own_keys_are_read_and_written() {
         let metadata: ObjectMeta = serde_json::from_value(json!({
-            "labels": { "devops.stochastic.io/admission": "native", "team": "a" },
+            "labels": { "devops.stochastic.io/admission": "deny", "team": "a" },
             "annotations": { "devops.stochastic.io/deny": "latest-tag;a", "note": "b" },
         }))
         .unwrap();
         let read = NamespaceKeys::of(&metadata);
         assert_eq!(read, keys(true, &[(DENY_ANNOTATION, "latest-tag;a")]));
         let document = read.document("shop", None);
-        assert_eq!(document["metadata"]["labels"], json!({ ADMISSION_LABEL: "native" }));
+        assert_eq!(document["metadata"]["labels"], json!({ ADMISSION_LABEL: "deny" }));
         assert_eq!(document["metadata"]["annotations"], json!({ DENY_ANNOTATION: "latest-tag;a" }));
     }
 

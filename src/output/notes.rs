@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::Text;
-use crate::governance::Report;
+use crate::governance::{NewFindings, Report};
 use crate::workload::count;
 
 /// A report and the request that it answers.
@@ -22,7 +22,7 @@ pub struct Notes<'a> {
     /// The commit since which changes are reported; `None` if everything is reported.
     pub changed_since: Option<&'a str>,
     /// The requested label selector.
-    pub selector: Option<&'a str>,
+    pub selector: Option<String>,
     /// The system namespaces that were not read.
     pub skipped_namespaces: &'a [String],
     /// True if the report itself lists the objects of other kinds.
@@ -49,7 +49,6 @@ impl Notes<'_> {
             self.skipped_namespaces(),
             self.unknown(),
             self.known(),
-            self.missing(),
         ];
         notes.into_iter().flatten().try_for_each(|note| err.note(note))?;
         for (rule, reason) in &self.report.unknown_reasons {
@@ -66,21 +65,17 @@ impl Notes<'_> {
         self.fixed(err)
     }
 
-    /// Names the findings that can leave the baseline.
+    /// Names the findings that can leave the baseline, and those that can if their workloads were deleted.
     fn fixed(&self, err: &mut Text<'_>) -> io::Result<()> {
-        let fixed = self.report.baseline.as_ref().map_or(&[][..], |baseline| &baseline.fixed);
-        let notes: Vec<_> =
-            fixed.iter().map(|finding| format!("fixed, and still in the baseline: {finding}")).collect();
-        listed(&notes, err)
-    }
-
-    /// Counts the findings of the baseline whose workloads were not read: deleted ones, or those of other files.
-    fn missing(&self) -> Option<String> {
-        let missing = self.report.baseline.as_ref()?.missing.len();
-        let are = if missing == 1 { "is" } else { "are" };
-        let findings = count(missing as u64, "finding", "findings");
-        (missing > 0)
-            .then(|| format!("{findings} of the baseline {are} of workloads that are not in the input"))
+        let Some(NewFindings { fixed, missing, .. }) = &self.report.baseline else { return Ok(()) };
+        for (problem, findings) in [
+            ("fixed, and still in the baseline", fixed),
+            ("in the baseline, and its workload is not in the input", missing),
+        ] {
+            let notes: Vec<_> = findings.iter().map(|finding| format!("{problem}: {finding}")).collect();
+            listed(&notes, err)?;
+        }
+        Ok(())
     }
 
     /// Counts the known findings, which no format lists.
@@ -114,7 +109,7 @@ impl Notes<'_> {
         }
         let namespaces = (!self.namespaces.is_empty())
             .then(|| format!("is in namespace {}", self.namespaces.join(" or ")));
-        let labels = self.selector.map(|labels| format!("has the labels {labels}"));
+        let labels = self.selector.as_ref().map(|labels| format!("has the labels {labels}"));
         let asked: Vec<_> = [namespaces, labels].into_iter().flatten().collect();
         Some(if self.report.selected == 0 && !asked.is_empty() {
             format!("nothing was evaluated: no {} that was read {}", self.nouns().0, asked.join(" and "))

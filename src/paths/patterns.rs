@@ -71,10 +71,20 @@ impl PathPatterns {
     }
 
     fn find(&self, file: &Path) -> Option<&str> {
-        match self.matcher.matched_path_or_any_parents(file, false) {
+        let file = file.strip_prefix(&self.root).unwrap_or(file);
+        let matched = |path: &Path, is_directory| match self.matcher.matched(path, is_directory) {
             Match::Ignore(pattern) => Some(pattern.original()),
             Match::None | Match::Whitelist(_) => None,
+        };
+        // As in Git, no pattern brings back a file below an ignored directory.
+        let mut above = PathBuf::new();
+        for part in file.parent().into_iter().flat_map(Path::components) {
+            above.push(part);
+            if let Some(pattern) = matched(&above, true) {
+                return Some(pattern);
+            }
         }
+        matched(file, false)
     }
 }
 
@@ -103,6 +113,7 @@ mod tests {
         let found = PathPatterns::new(Path::new("x/.."), &patterns).unwrap();
         for (path, matches) in [
             ("vendor/a/b.yaml", true),
+            ("vendor/a/keep.gen.yaml", true),
             ("c/vendor/b.yaml", true),
             ("vendor", false),
             ("b/c.gen.yaml", true),

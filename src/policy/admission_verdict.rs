@@ -15,8 +15,14 @@ use crate::workload::short_digest;
 
 /// The label of a Namespace in which native admission evaluates objects.
 pub const ADMISSION_LABEL: &str = "devops.stochastic.io/admission";
-/// The value of the label.
-pub const ADMISSION_NATIVE: &str = "native";
+/// The value of the label where rules deny and none warns. The API server evaluates no policy for nothing.
+pub const ADMISSION_DENY: &str = "deny";
+/// The value of the label where rules warn and none denies.
+pub const ADMISSION_WARN: &str = "warn";
+/// The value of the label where rules deny and rules warn.
+pub const ADMISSION_DENY_AND_WARN: &str = "deny-and-warn";
+/// The value of the label where no rule can be evaluated natively.
+pub const ADMISSION_NONE: &str = "none";
 /// The annotation with the rules to deny.
 pub const DENY_ANNOTATION: &str = "devops.stochastic.io/deny";
 /// The annotation with the rules to warn about.
@@ -228,6 +234,11 @@ impl AdmissionVerdict {
             .collect()
     }
 
+    /// Returns the value of the label that carries the verdict.
+    pub fn label(&self) -> &'static str {
+        label(!self.denied.is_empty(), !self.warned.is_empty())
+    }
+
     /// Returns the digest of a Namespace that carries this verdict.
     pub fn digest(&self) -> String {
         let annotations = self.annotations();
@@ -238,7 +249,9 @@ impl AdmissionVerdict {
     pub fn digest_of(metadata: &ObjectMeta) -> Option<String> {
         let label = metadata.labels.as_ref()?.get(ADMISSION_LABEL)?;
         let annotations = metadata.annotations.as_ref()?;
-        let is_carried = label == ADMISSION_NATIVE && annotations.contains_key(VERDICT_ANNOTATION);
+        let has = |key| annotations.contains_key(key);
+        let is_carried =
+            label == self::label(has(DENY_ANNOTATION), has(WARN_ANNOTATION)) && has(VERDICT_ANNOTATION);
         is_carried.then(|| digest(|key| annotations.get(key).map(String::as_str)))
     }
 
@@ -325,7 +338,12 @@ fn encoded(value: &Value) -> Option<String> {
         Value::Texts(texts) if texts.iter().any(|text| text.is_empty() || text.contains(ITEMS)) => {
             return None;
         }
-        Value::Texts(texts) => texts.join(&ITEMS.to_string()),
+        Value::Texts(texts) => {
+            // CEL takes a key that is asked for twice as an error.
+            let mut known = BTreeSet::new();
+            let texts: Vec<_> = texts.iter().map(String::as_str).filter(|text| known.insert(*text)).collect();
+            texts.join(&ITEMS.to_string())
+        }
     };
     let is_plain = |c: char| c.is_ascii_graphic() && ![ENTRIES, FIELDS, '='].contains(&c);
     text.chars().all(is_plain).then_some(text)
@@ -358,6 +376,16 @@ fn shortened(entries: Vec<VerdictRule>, left_out: &mut Vec<LeftOut>) -> Vec<Verd
         left_out.extend(entry.policies.iter().map(left_out_of));
     }
     kept
+}
+
+/// Returns the value of the label for a verdict by which rules deny, warn, or both.
+fn label(denies: bool, warns: bool) -> &'static str {
+    match (denies, warns) {
+        (true, true) => ADMISSION_DENY_AND_WARN,
+        (true, false) => ADMISSION_DENY,
+        (false, true) => ADMISSION_WARN,
+        (false, false) => ADMISSION_NONE,
+    }
 }
 
 fn text(entries: &[VerdictRule]) -> String {

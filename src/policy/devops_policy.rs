@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{Amount, CustomRuleSpec, DevOpsPolicyStatus, SeverityOverrides, schema};
 use crate::rules::{Severity, Value};
 
+/// The most rules that a policy can turn on by their ids; more than there are.
+const MOST_RULES: usize = 100;
+
 /// The checks for the workloads of the policy's namespace. An absent field turns its check off.
 #[expect(clippy::duplicated_attributes, reason = "each column of a table has a type of its own")]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
@@ -79,7 +82,7 @@ pub struct DevOpsPolicySpec {
     /// More rules to turn on, each by its id and at most once. A rule with its own field above, such as
     /// forbidLatestTag, may be turned on there or here, but not in both places.
     #[schemars(
-        length(max = 64),
+        length(max = MOST_RULES),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"])
     )]
     pub rules: Option<Vec<RuleSelection>>,
@@ -281,6 +284,11 @@ impl Default for AdmissionSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_can_turn_on_every_rule() {
+        assert!(crate::rules::RULES.len() <= MOST_RULES);
+    }
 
     #[test]
     fn a_stored_time_to_verify_is_cut_to_an_hour() {

@@ -295,9 +295,9 @@ mod tests {
 
     #[test]
     fn a_list_that_is_too_long_is_refused_as_a_whole() {
-        let rules = vec!["{id: pending}"; 65].join(", ");
+        let rules = vec!["{id: pending}"; 101].join(", ");
         let text = error(&format!("{HEAD}spec: {{rules: [{rules}]}}\n"));
-        assert_eq!(text, "spec.rules: must have at most 64 items, and has 65");
+        assert_eq!(text, "spec.rules: must have at most 100 items, and has 101");
     }
 
     #[test]

@@ -34,8 +34,9 @@ mod standard_bundle;
 mod suggestion;
 
 pub use admission_verdict::{
-    ADMISSION_LABEL, ADMISSION_NATIVE, AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut,
-    LeftOutReason, VERDICT_ANNOTATION, VerdictPart, VerdictRule, WARN_ANNOTATION,
+    ADMISSION_DENY, ADMISSION_DENY_AND_WARN, ADMISSION_LABEL, ADMISSION_NONE, ADMISSION_WARN,
+    AdmissionVerdict, BREAK_GLASS_ANNOTATION, DENY_ANNOTATION, LeftOut, LeftOutReason, VERDICT_ANNOTATION,
+    VerdictPart, VerdictRule, WARN_ANNOTATION,
 };
 pub use amount::Amount;
 pub use bundle::{BUNDLE_LABEL, Bundle, Bundles};

@@ -9,12 +9,12 @@ use super::apply_error::ApplyError;
 use super::candidates::has_all;
 use super::enforcer::Enforcer;
 use super::error::RemediationError;
-use super::harm_evidence::{events, pod_events, steady_nodes};
+use super::harm_evidence::{events, node_events, steady_pod};
 use super::planning::pause_for_room;
 use super::workload_source::WorkloadSource;
 use crate::enforcement::harm::{
     Course, Harm, Knowledge, PodSeen, Restart, Trouble, TroubleKind, WorkloadSeen, course, find_harm,
-    in_turn, next_look, troubles,
+    in_turn, next_look, pods_in_turn, troubles,
 };
 use crate::enforcement::records::{self, has_patches, is_under_way, kind_of};
 use crate::enforcement::{ContainerField, KINDS, Subject};
@@ -113,7 +113,8 @@ impl Enforcer<'_> {
         self.begin_late_withdrawal(&part, reason, &message).await
     }
 
-    /// Reads the evidence: one GET of the workload, the events of the troubled objects, and their nodes.
+    /// Reads the evidence: a GET of the workload, one of the node of a pod in trouble, or of three nodes if the first are
+    /// not well, and a list of the events about one object.
     async fn look_into(
         &self,
         record: &Remediation,
@@ -128,15 +129,17 @@ impl Enforcer<'_> {
         if owned.is_empty() {
             return Ok(None);
         }
-        let workload = &trouble.workload;
-        let steady = steady_nodes(cluster, trouble, self.now()).await?;
-        let events = match trouble.kind {
-            TroubleKind::OutOfMemory => Vec::new(),
-            TroubleKind::Refused => {
+        let (workload, now) = (&trouble.workload, self.now());
+        let pod = steady_pod(cluster, &pods_in_turn(trouble, &seen.pods, now), now).await?;
+        let events = match (trouble.kind, &pod) {
+            (TroubleKind::Refused, _) => {
                 events(cluster, &workload.namespace, &workload.kind, &workload.name).await?
             }
-            _ => pod_events(cluster, trouble, &steady).await?,
+            (_, None) => return Ok(None),
+            (TroubleKind::OutOfMemory, Some(pod)) => node_events(cluster, &pod.node).await?,
+            (_, Some(pod)) => events(cluster, &workload.namespace, "Pod", &pod.name).await?,
         };
+        let steady = pod.map(|pod| (pod.node, pod.since)).into_iter().collect();
         let verified = record.time.as_ref().map_or(Timestamp::MIN, |time| time.0);
         let known = Knowledge {
             owned,
@@ -147,7 +150,7 @@ impl Enforcer<'_> {
             others_changed: subject.others_changed_template(record.generation, verified),
             refusal: refusal(&subject),
         };
-        Ok(find_harm(trouble, &known, self.now()).map(|harm| (harm, subject)))
+        Ok(find_harm(trouble, &known, now).map(|harm| (harm, subject)))
     }
 
     /// Returns the observations of all workloads in namespaces without a gap; `None` during a gap in the policy's.

@@ -1,6 +1,4 @@
-//! Reads the evidence for a suspicion: the events of the pods or of the workload, and the nodes of the pods.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! Reads the evidence for a suspicion: the events about one object, and the nodes of the pods in trouble.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::events::v1::Event;
@@ -9,26 +7,19 @@ use kube::api::ListParams;
 
 use super::evidence::node;
 use crate::cluster::{CallError, Cluster};
-use crate::enforcement::harm::{EventSeen, Trouble};
+use crate::enforcement::harm::EventSeen;
 use crate::enforcement::objects::Node;
 
 /// The time for which a node must have been ready.
 const STEADY: SignedDuration = SignedDuration::from_mins(5);
-/// The maximum number of pods whose events are read.
-const PODS: usize = 3;
+/// The maximum number of nodes that are read at one look.
+const NODES: usize = 3;
+/// The namespace of events about nodes.
+const OF_NODES: &str = "default";
 
-/// Returns the events about the pods in trouble on these nodes.
-pub(super) async fn pod_events(
-    cluster: &Cluster,
-    trouble: &Trouble,
-    nodes: &BTreeMap<String, Timestamp>,
-) -> Result<Vec<EventSeen>, CallError> {
-    let mut found = Vec::new();
-    let pods = trouble.pods.iter().filter(|(_, node)| nodes.contains_key(*node));
-    for (pod, _) in pods.take(PODS) {
-        found.extend(events(cluster, &trouble.workload.namespace, "Pod", pod).await?);
-    }
-    Ok(found)
+/// Returns the events about a node. Without the permission to list events, it returns none.
+pub(super) async fn node_events(cluster: &Cluster, name: &str) -> Result<Vec<EventSeen>, CallError> {
+    events(cluster, OF_NODES, "Node", name).await
 }
 
 /// Returns the events about an object. Without the permission to list events, it returns none.
@@ -65,28 +56,41 @@ fn seen(event: Event) -> EventSeen {
     }
 }
 
-/// Returns the nodes of the troubled pods that have been ready for five minutes, and the time since which they have. If
-/// nodes cannot be read, all of them count.
-pub(super) async fn steady_nodes(
+/// A pod whose node has been ready for five minutes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SteadyPod {
+    pub(super) name: String,
+    pub(super) node: String,
+    /// The time since which the node's pods are evidence.
+    pub(super) since: Timestamp,
+}
+
+/// Returns the first of these pods, each with its node, whose node has been ready for five minutes. It reads three
+/// nodes at most. If nodes cannot be read, all of them count.
+pub(super) async fn steady_pod(
     cluster: &Cluster,
-    trouble: &Trouble,
+    pods: &[(&str, &str)],
     now: Timestamp,
-) -> Result<BTreeMap<String, Timestamp>, CallError> {
-    let names: BTreeSet<&String> = trouble.pods.values().collect();
-    let mut steady = BTreeMap::new();
-    for name in names {
-        match node(cluster, name).await {
-            Ok(found) => {
-                let since = found.and_then(|node| steady_since(&node)).filter(|since| *since <= now);
-                steady.extend(since.map(|since| (name.clone(), since)));
-            }
-            Err(error) if error.code() == Some(403) => {
-                return Ok(trouble.pods.values().map(|name| (name.clone(), Timestamp::MIN)).collect());
-            }
+) -> Result<Option<SteadyPod>, CallError> {
+    let mut known = Vec::new();
+    for &(name, on) in pods {
+        if known.contains(&on) {
+            continue;
+        }
+        if known.len() == NODES {
+            break;
+        }
+        known.push(on);
+        let since = match node(cluster, on).await {
+            Ok(found) => found.and_then(|node| steady_since(&node)).filter(|since| *since <= now),
+            Err(error) if error.code() == Some(403) => Some(Timestamp::MIN),
             Err(error) => return Err(error),
+        };
+        if let Some(since) = since {
+            return Ok(Some(SteadyPod { name: name.to_owned(), node: on.to_owned(), since }));
         }
     }
-    Ok(steady)
+    Ok(None)
 }
 
 /// Returns the time at which a node has been ready for five minutes; `None` if it is not ready.

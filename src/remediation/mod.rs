@@ -21,6 +21,7 @@ mod find;
 mod harm;
 mod harm_evidence;
 mod ledger;
+mod ledger_notes;
 mod ledger_progress;
 mod lost_ports;
 mod metrics;

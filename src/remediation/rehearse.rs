@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde_json::Value;
+use tracing::warn;
 
 use super::apply::{read_again, rehearse};
 use super::apply_error::ApplyError;
@@ -13,12 +14,14 @@ use super::appraise::{Appraisal, Inquiry, appraise};
 use super::candidates::breaks_what_can_be_mended;
 use super::evidence::{services, surroundings};
 use super::find::find;
+use super::ledger_notes::ledger_notes;
 use crate::cluster::{Cluster, retry_on_conflict};
 use crate::enforcement::{
-    EnforcingPolicy, RehearsalOutcome, Rehearsed, RolloutOrder, RolloutProgress, Subject, Surroundings,
+    EnforcingPolicy, Note, RehearsalOutcome, Rehearsed, RolloutOrder, RolloutProgress, Subject, Surroundings,
     managed_by, settling,
 };
 use crate::governance::AnnotatedExemptions;
+use crate::manifests::LEDGER_NAME;
 use crate::policy::{CompiledPolicy, PolicyError, SuggestedFix};
 
 /// The reason why there is no rehearsal.
@@ -85,12 +88,13 @@ async fn rehearse_some(
         (RolloutOrder::of(subject, &around.claims), subject.kind(), subject.name().to_owned())
     });
     let remediation = policy.policy.spec.remediation.clone().unwrap_or_default().within_limits();
+    let notes = notes(cluster).await?;
     let inquiry = Inquiry {
         policies: all,
         enforcing: &enforcing,
         remediation: &remediation,
         surroundings: &around,
-        notes: &[],
+        notes: &notes,
     };
     let mut rehearsed = Vec::new();
     for subject in subjects {
@@ -111,6 +115,20 @@ async fn exemptions(cluster: &Cluster, namespace: &str) -> Result<AnnotatedExemp
         Err(error) => return Err(error.into()),
     }
     Ok(exemptions)
+}
+
+/// Returns the withdrawals that only the ledger knows of; none without the permission to list `ConfigMap`s.
+async fn notes(cluster: &Cluster) -> Result<Vec<Note>, ApplyError> {
+    match ledger_notes(cluster).await {
+        Err(error) if error.code() == Some(403) => {
+            warn!(
+                "the permission to list ConfigMaps is missing: a workload that only a note in a ConfigMap \
+                 {LEDGER_NAME} keeps from another patch is shown as if it were patched"
+            );
+            Ok(Vec::new())
+        }
+        read => Ok(read?),
+    }
 }
 
 /// Rehearses one workload; `None` if it was deleted meanwhile.

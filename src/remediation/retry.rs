@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tracing::debug;
 
 use super::apply::{fetch, patch};
 use super::apply_error::ApplyError;
+use super::ledger_notes::ledger_notes;
 use crate::cluster::{CallError, Cluster};
 use crate::enforcement::records::{about, is_closed};
-use crate::enforcement::{Ledger, RETRY, Subject};
-use crate::manifests::{LEDGER_KEY, LEDGER_NAME, OBJECT_MANAGER};
+use crate::enforcement::{RETRY, Subject};
+use crate::manifests::{LEDGER_NAME, OBJECT_MANAGER};
 use crate::policies;
 use crate::policy::DevOpsPolicy;
 use crate::workload::{WorkloadKind, WorkloadRef};
@@ -92,15 +92,9 @@ pub async fn retry(
 /// Returns the time of a withdrawal that only the ledger records, because the status had no room for it or its policy
 /// is gone. `None` too if the ledger may not be read.
 async fn noted_end(cluster: &Cluster, subject: &Subject) -> Option<Timestamp> {
-    // The namespace of the operator is unknown here.
-    let params = ListParams::default().fields(&format!("metadata.name={LEDGER_NAME}"));
-    let list = async |client| Api::<ConfigMap>::all(client).list(&params).await;
-    let listed =
-        cluster.call(list).await.inspect_err(|error| debug!(%error, "cannot read the ledger")).ok()?;
-    let data = listed.items.into_iter().filter_map(|held| held.data?.remove(LEDGER_KEY));
-    let ledgers = data.filter_map(|text| serde_json::from_str::<Ledger>(&text).ok());
-    let notes = ledgers.flat_map(|ledger| ledger.notes().to_vec());
-    notes.filter(|note| note.uid == subject.uid()).map(|note| note.time).max()
+    let notes =
+        ledger_notes(cluster).await.inspect_err(|error| debug!(%error, "cannot read the ledger")).ok()?;
+    notes.iter().filter(|note| note.uid == subject.uid()).map(|note| note.time).max()
 }
 
 /// Returns the time of a request that is later than the end of an attempt, also for an operator whose clock is ahead.

@@ -1,12 +1,13 @@
 //! Renders Helm charts.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::options::Options;
 use super::program::{self, ProgramError, TIME};
+use super::schemas;
 use crate::files::CHART_FILE;
 use crate::yaml::Document;
 
@@ -76,6 +77,9 @@ impl Chart {
             .args(["template", &self.release(variant)])
             .arg(std::path::absolute(&self.directory).map_err(broken)?);
         command.args(["--skip-tests", "--namespace", &options.namespace]);
+        if !schemas::are_local(&self.directory) {
+            command.arg("--skip-schema-validation");
+        }
         for file in options.values.iter().map(PathBuf::as_path).chain(variant) {
             // Helm splits the argument at commas unless it is quoted.
             let file = std::path::absolute(file).map_err(broken)?.display().to_string();
@@ -112,7 +116,10 @@ impl Chart {
     /// A template of a packed or renamed subchart leads to `Chart.yaml`, which lists the subcharts.
     pub(super) fn origin(&self, document: &str) -> PathBuf {
         let named = document.lines().next().and_then(|line| line.strip_prefix("# Source: "));
-        let file = named.and_then(|path| path.split_once('/')).map(|(_, path)| self.directory.join(path));
+        let path = named.and_then(|path| path.split_once('/')).map(|(_, path)| Path::new(path));
+        // A template can print such a comment itself.
+        let path = path.filter(|path| path.components().all(|part| matches!(part, Component::Normal(_))));
+        let file = path.map(|path| self.directory.join(path));
         file.filter(|file| file.is_file()).unwrap_or_else(|| self.directory.join(CHART_FILE))
     }
 }

@@ -27,6 +27,18 @@ const LOADED: [&str; 9] = [
     "patchesStrategicMerge",
 ];
 
+/// The fields whose texts are no paths: kustomize only writes them into objects.
+const PLAIN: [&str; 8] = [
+    "commonAnnotations",
+    "commonLabels",
+    "generatorOptions",
+    "images",
+    "labels",
+    "literals",
+    "options",
+    "patch",
+];
+
 /// The local files and directories of a kustomization, and of all that it is built on.
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
@@ -69,7 +81,10 @@ impl Inputs {
         match value {
             Value::String(text) => self.visit_text(directory, text),
             Value::Array(values) => values.iter().for_each(|value| self.visit_texts(directory, value)),
-            Value::Object(fields) => fields.values().for_each(|value| self.visit_texts(directory, value)),
+            Value::Object(fields) => {
+                let fields = fields.iter().filter(|(name, _)| !PLAIN.contains(&name.as_str()));
+                fields.for_each(|(_, value)| self.visit_texts(directory, value));
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -77,11 +92,11 @@ impl Inputs {
     fn visit_text(&mut self, directory: &Path, text: &str) {
         // A generator's file may have a key in front: `key=path`.
         let path = text.split_once('=').map_or(text, |(_, path)| path);
+        if [text, path].into_iter().any(is_address) {
+            self.missing(directory, text);
+        }
         if path.is_empty() || text.contains('\n') || Path::new(path).is_absolute() {
             return;
-        }
-        if path.starts_with("http://") || path.starts_with("https://") {
-            self.missing(directory, path);
         }
         let path = directory.join(path);
         if path.is_file() {
@@ -95,6 +110,13 @@ impl Inputs {
     fn missing(&mut self, directory: &Path, entry: &str) {
         self.remote.get_or_insert_with(|| (directory.to_owned(), entry.to_owned()));
     }
+}
+
+/// Returns true if kustomize would download a text that names a file. It asks before it looks for a file of that name,
+/// and takes any case, as Go's `net/url` does.
+fn is_address(text: &str) -> bool {
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
 }
 
 /// Returns true if the kustomization is a component, which is rendered only as a part of others.
@@ -218,12 +240,16 @@ mod tests {
             "components: [missing]",
             "configMapGenerator: [{files: ['k=https://example.com/a']}]",
             "patches: [{path: http://example.com/p.yaml}]",
+            "patches: [{path: 'http://127.0.0.1:8080/p.yaml?a=b'}]",
+            "patches: [{path: 'HTTP://127.0.0.1:8080/p.yaml'}]",
+            "resources: ['Http://127.0.0.1:8080/a.yaml']",
             "openapi: {path: https://example.com/schema.json}",
         ] {
             let tree = tree(&[("kustomization.yaml", content)]);
             assert!(Inputs::of(tree.path()).remote.is_some(), "{content}");
         }
-        let inline = "patches: [{patch: 'a: https://example.com\n'}]\ntransformers:\n- |\n  kind: A\n";
+        let inline = "patches: [{patch: 'a: https://example.com\n'}]\ntransformers:\n- |\n  kind: A\n\
+                      commonAnnotations: {docs: 'https://example.com'}\n";
         let tree = tree(&[("kustomization.yaml", inline)]);
         assert_eq!(Inputs::of(tree.path()).remote, None);
     }

@@ -5,10 +5,12 @@
 
 mod chart;
 mod kustomization;
+mod links;
 mod options;
 mod origins;
 mod packages;
 mod program;
+mod schemas;
 mod template_lines;
 
 pub use options::Options;

@@ -1,6 +1,8 @@
 //! The options of a rendering.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::paths::PathPatterns;
 
 /// The values for charts.
 #[derive(Debug, Clone, Default)]
@@ -11,4 +13,12 @@ pub struct Options {
     pub set: Vec<String>,
     /// The namespace of the releases.
     pub namespace: String,
+    /// The files that are not read: they make no variants, and objects that come from them are left out.
+    pub ignores: Option<PathPatterns>,
+}
+
+impl Options {
+    pub(super) fn ignores(&self, file: &Path) -> bool {
+        self.ignores.as_ref().is_some_and(|patterns| patterns.has(file))
+    }
 }

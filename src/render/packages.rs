@@ -11,6 +11,7 @@ use tokio::runtime;
 
 use super::chart::Chart;
 use super::kustomization::{self, canonical};
+use super::links;
 use super::options::Options;
 use super::origins::{Origins, Part, Templates, documents};
 use super::program::ProgramError;
@@ -78,7 +79,7 @@ pub fn render(listed: Vec<Listed>, options: &Options) -> io::Result<Rendering> {
     let results: Vec<_> = runtime.block_on(stream::iter(runs).buffered(at_once).collect());
     let mut collector = Collector { rendering, ..Collector::default() };
     for ((job, home), result) in jobs.into_iter().zip(&homes).zip(results) {
-        collector.add(job, home.path(), result);
+        collector.add(job, options, home.path(), result);
     }
     Ok(collector.rendering)
 }
@@ -109,9 +110,11 @@ fn charts(package: &Package, options: &Options) -> Vec<Job> {
     if chart.is_library() && !package.named {
         return Vec::new();
     }
-    let variants = if options.values.is_empty() { chart.variants() } else { Vec::new() };
+    let mut variants = if options.values.is_empty() { chart.variants() } else { Vec::new() };
+    variants.retain(|file| !options.ignores(file));
     let variants = if variants.is_empty() { vec![None] } else { variants.into_iter().map(Some).collect() };
-    let inputs = [vec![package.directory.clone()], options.values.clone()].concat();
+    let mut inputs = [vec![package.directory.clone()], options.values.clone()].concat();
+    inputs.extend(links::targets(&package.directory));
     variants
         .into_iter()
         .map(|variant| Job {
@@ -201,7 +204,7 @@ struct Collector {
 }
 
 impl Collector {
-    fn add(&mut self, job: Job, home: &Path, result: Result<Vec<u8>, ProgramError>) {
+    fn add(&mut self, job: Job, options: &Options, home: &Path, result: Result<Vec<u8>, ProgramError>) {
         let name = job.name();
         self.rendering.inputs.insert(name.clone(), job.inputs.clone());
         let result = match job.refusal.clone() {
@@ -213,14 +216,14 @@ impl Collector {
             },
         };
         match result {
-            Ok(text) => self.add_text(&job, home, name, &text),
+            Ok(text) => self.add_text(&job, options, home, name, &text),
             Err(message) => {
                 self.rendering.unread.push(ReadFailure { source: name, document: None, line: None, message });
             }
         }
     }
 
-    fn add_text(&mut self, job: &Job, home: &Path, name: String, text: &str) {
+    fn add_text(&mut self, job: &Job, options: &Options, home: &Path, name: String, text: &str) {
         let has_variants = matches!(job.chart, Some((_, Some(_))));
         let (mut kept, mut parts, mut lines) = (String::new(), Vec::new(), 0);
         for document in documents(text) {
@@ -229,6 +232,9 @@ impl Collector {
                 continue;
             }
             let file = job.origin(document.text, home);
+            if options.ignores(&file) {
+                continue;
+            }
             let template = self.templates.read(&file);
             parts.push(Part {
                 first: lines + 1,

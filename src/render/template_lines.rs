@@ -10,21 +10,37 @@ pub(super) fn kind_line(document: &str, template: &str) -> Option<usize> {
     only(lines.map(|(_, number)| number))
 }
 
-/// Returns the line of the template, from 1, that is behind a line of the document, from 0. `None` unless the document and
-/// its part of the template have one such line each.
+/// Returns the line of the template, from 1, that is behind a line of the document, from 0. `None` unless it can be told.
 ///
 /// A line fits that has the same text, or else the same key with the same indentation, such as
-/// `image: {{ .Values.image }}`.
+/// `image: {{ .Values.image }}`. The document and its part of the template must have as many lines that fit, and then
+/// the first belongs to the first. Several belong together only where no line of the template is left out or repeated.
 pub(super) fn matching_line(document: &str, index: usize, template: &str) -> Option<usize> {
     let wanted = document.lines().nth(index)?;
     let section = section(template, kind_line(document, template));
-    let only_fit = |fits: &dyn Fn(&str) -> bool| {
-        only(document.lines().filter(|line| fits(line)))?;
-        only(section.iter().filter(|(_, line)| fits(line)).map(|(number, _)| *number))
+    let fit = |fits: &dyn Fn(&str) -> bool| {
+        let lines = document.lines().enumerate().filter(|(_, line)| fits(line));
+        let lines: Vec<_> = lines.map(|(number, _)| number).collect();
+        let places: Vec<_> = (0..).zip(&section).filter(|(_, (_, line))| fits(line)).collect();
+        let place = lines.iter().position(|line| *line == index)?;
+        let ((first, _), (last, _)) = (places.first()?, places.last()?);
+        let is_straight = !section.get(*first..*last)?.iter().any(|(_, line)| decides(line));
+        let (_, (number, line)) = places.get(place).filter(|_| lines.len() == places.len() && is_straight)?;
+        let is_behind = line.contains("{{") || line.trim() == wanted.trim();
+        is_behind.then_some(*number)
     };
     let key = key(wanted);
-    only_fit(&|line| line.trim() == wanted.trim())
-        .or_else(|| key.and_then(|key| only_fit(&|line| self::key(line) == Some(key))))
+    fit(&|line| line.trim() == wanted.trim())
+        .or_else(|| key.and_then(|key| fit(&|line| self::key(line) == Some(key))))
+}
+
+/// Returns true if a line of a template decides which other lines are rendered, and how often.
+fn decides(line: &str) -> bool {
+    let actions = line.split("{{").skip(1).map(|action| action.trim_start_matches(['-', ' ']));
+    let first_words = actions.filter_map(|action| action.split([' ', '-', '}']).next());
+    first_words
+        .into_iter()
+        .any(|word| ["if", "else", "with", "range", "end", "define", "block"].contains(&word))
 }
 
 /// Returns the numbered lines of the template between the separators around a kind, or all if its line is not known.
@@ -102,7 +118,27 @@ spec:
         assert_eq!(lines[..9], expected);
         assert_eq!(lines[9..], [None; 3], "the values of the chart have these lines");
         assert_eq!(matching_line(document, 99, template), None);
+        let branch = "kind: A\n{{ if .x }}\nhostPID: false\n{{ else }}\n{{ include \"x\" . }}\n{{ end }}\n";
+        assert_eq!(matching_line("kind: A\nhostPID: true\n", 1, branch), None, "the line has another value");
         let twice = format!("{template}---\n{template}");
         assert_eq!(matching_line(document, 1, &twice), None, "two objects have a spec");
+    }
+
+    #[test]
+    fn repeated_lines_belong_together_in_their_order() {
+        let template = "\
+kind: Pod
+spec:
+  containers:
+  - image: {{ .Values.image }}
+    {{- toYaml .Values.more | nindent 4 }}
+  - image: busybox
+";
+        let document = "kind: Pod\nspec:\n  containers:\n  - image: a\n    name: b\n  - image: busybox\n";
+        assert_eq!([3, 5].map(|index| matching_line(document, index, template)), [Some(4), Some(6)]);
+        for control in ["{{ if .x }}", "{{- else -}}", "{{ range .x }}", "{{end}}"] {
+            let template = template.replace("{{- toYaml .Values.more | nindent 4 }}", control);
+            assert_eq!(matching_line(document, 3, &template), None, "{control}");
+        }
     }
 }

@@ -31,7 +31,7 @@ struct Directory {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangesError {
     /// Git is not installed, or can't be started.
-    #[error("git can't be run: {0}")]
+    #[error("git can't be run")]
     Git(#[from] io::Error),
     /// The directory is in no repository.
     #[error("{} is not in a Git repository", .0.display())]

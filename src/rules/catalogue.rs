@@ -35,6 +35,8 @@ pub fn fix_of(id: RuleId) -> Option<&'static Fix> {
 
 /// Returns the rules that stand for a check of another tool, such as `polaris:tagNotSpecified`. Case doesn't matter.
 pub fn of_peer(check: &str) -> Vec<&'static Rule> {
-    let stands_for = |rule: &&&Rule| rule.peers.iter().any(|peer| peer.eq_ignore_ascii_case(check));
+    // Popeye prints its codes as POP-106.
+    let check = check.to_lowercase().replace("popeye:pop-", "popeye:");
+    let stands_for = |rule: &&&Rule| rule.peers.iter().any(|peer| peer.eq_ignore_ascii_case(&check));
     RULES.iter().filter(stands_for).copied().collect()
 }

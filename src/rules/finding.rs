@@ -34,6 +34,9 @@ pub struct Violation {
     pub path: String,
     /// The problem and its remedy.
     pub message: String,
+    /// The values that are wrong, such as a path or a capability. They are kept on request; a finding without one is
+    /// about the container or the object as it is.
+    pub values: Vec<String>,
 }
 
 /// Collects the findings of all rules in one object.
@@ -43,7 +46,10 @@ pub struct Violation {
 #[derive(Debug, Default)]
 pub struct Violations {
     keep: bool,
+    keep_values: bool,
     kept: Vec<Violation>,
+    /// The values of the next finding.
+    values: Vec<String>,
     current: Option<(RuleId, Severity)>,
     count: u64,
     worst: Option<Severity>,
@@ -54,6 +60,11 @@ impl Violations {
     /// Starts a collection that keeps the violations, or only counts them.
     pub fn new(keep: bool) -> Self {
         Self { keep, ..Self::default() }
+    }
+
+    /// Starts a collection that keeps the violations, each with the values that are wrong.
+    pub fn with_values() -> Self {
+        Self { keep: true, keep_values: true, ..Self::default() }
     }
 
     /// Starts the findings of a rule with a count of zero.
@@ -80,8 +91,18 @@ impl Violations {
                 container: finding.container.map(str::to_owned),
                 path: fmt::format(finding.path),
                 message: fmt::format(finding.message),
+                values: std::mem::take(&mut self.values),
             });
         }
+    }
+
+    /// Notes a value that is wrong, for the next finding: one that a later version of the object must not add. It names
+    /// no place in a list, because that may change.
+    pub fn about(&mut self, value: impl fmt::Display) -> &mut Self {
+        if self.keep_values {
+            self.values.push(value.to_string());
+        }
+        self
     }
 
     /// Adds a finding about a field of a container.

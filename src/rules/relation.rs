@@ -49,6 +49,7 @@ impl Findings {
                     container: None,
                     path: path.to_string(),
                     message: message.to_string(),
+                    values: Vec::new(),
                 })
             });
             self.found.push((object.clone(), violation));

@@ -42,7 +42,10 @@ pub struct Rule {
     pub also: Option<Check>,
     /// The kinds whose objects supply to new pods what templates leave out. A live pod has it already.
     pub supplied_by: &'static [Kind],
-    /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message]`.
+    /// The check in CEL for native admission, if that can say the same: a list of `[container, path, message, values]`.
+    ///
+    /// `values` are those that are wrong, one a line, by which an update is compared with the stored object; without them the
+    /// finding itself counts. There is one finding for each container, and one for each value of the object as a whole.
     ///
     /// `s` is the pod or template: `spec`, `metadata` and its place `metadataAt`, `labels`, `init` and `main` (containers
     /// with their path), `ends` (a Job runs it), `windows`, `knative` and `injected` (Istio adds a proxy). It also has the

@@ -7,6 +7,8 @@
 /// outside the grammar still has parts, so that a rule can speak about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageReference<'a> {
+    /// The registry and the repository as they are written.
+    pub name: &'a str,
     /// The registry's host and port, where the reference names one.
     pub registry: Option<&'a str>,
     /// The repository within the registry.
@@ -37,7 +39,7 @@ impl<'a> ImageReference<'a> {
             _ => (None, name),
         };
         let non_empty = |part: &&str| !part.is_empty();
-        Self { registry, repository, tag: tag.filter(non_empty), digest: digest.filter(non_empty) }
+        Self { name, registry, repository, tag: tag.filter(non_empty), digest: digest.filter(non_empty) }
     }
 
     /// Returns true if the reference may name another image later: it has the tag `latest`, or neither tag nor digest.

@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use super::fields::nullable;
 use super::object_only::object_only;
-use super::unread::{Unread, Words};
 use super::{LabelSelector, Present, Text};
 
 object_only!(SpreadConstraint<'a>, Affinity, Os<'a>);
@@ -20,8 +19,8 @@ pub struct SpreadConstraint<'a> {
     pub min_domains: Option<i64>,
     #[serde(borrow)]
     pub label_selector: Option<LabelSelector<'a>>,
-    #[serde(default)]
-    pub(super) when_unsatisfiable: Unread<Words>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    pub when_unsatisfiable: Text<'a>,
 }
 
 /// The affinity of a pod; only the presence of its parts matters.

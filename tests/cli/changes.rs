@@ -151,16 +151,22 @@ fn a_change_in_a_base_reports_the_overlays_on_it() {
     assert_eq!(reported(&analyze(tree.path(), &[])), (vec!["prod-web".to_owned()], 1));
 }
 
+/// Returns a directory of programs that has Git and no Helm.
+#[cfg(unix)]
+fn without_helm() -> tempfile::TempDir {
+    let programs = directory(&[]);
+    let found = Command::new("sh").args(["-c", "command -v git"]).output().unwrap();
+    let git_path = String::from_utf8(found.stdout).unwrap();
+    std::os::unix::fs::symlink(git_path.trim(), programs.path().join("git")).unwrap();
+    programs
+}
+
 #[cfg(unix)]
 #[test]
 fn a_chart_without_helm_is_noted_only_if_it_has_changed() {
     let chart = ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
     let tree = repository(&[chart, ("charts/web/templates/pod.yaml", &pod("web")), ("a.yaml", &pod("a"))]);
-    // A directory of programs that has Git and no Helm.
-    let programs = directory(&[]);
-    let found = Command::new("sh").args(["-c", "command -v git"]).output().unwrap();
-    let git_path = String::from_utf8(found.stdout).unwrap();
-    std::os::unix::fs::symlink(git_path.trim(), programs.path().join("git")).unwrap();
+    let programs = without_helm();
     let args = ["analyze", "-o", "json", "-R", "-f", ".", "--changed-since", "main", "--fail-on", "critical"];
     let run = || run_with(tree.path(), &args, &[("PATH", programs.path().to_str().unwrap())]);
     let unchanged = run();
@@ -172,6 +178,24 @@ fn a_chart_without_helm_is_noted_only_if_it_has_changed() {
     fs::write(tree.path().join("a.yaml"), pod("b")).unwrap();
     let beside = run();
     assert_eq!((beside.status, beside.stderr.matches("note: ./charts/web: ").count()), (0, 1), "{beside}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_change_behind_a_link_is_a_change_of_the_chart() {
+    let chart = ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n");
+    let tree = repository(&[chart, ("shared/pod.yaml", &pod("web"))]);
+    fs::create_dir(tree.path().join("charts/web/templates")).unwrap();
+    let link = tree.path().join("charts/web/templates/pod.yaml");
+    std::os::unix::fs::symlink("../../../shared/pod.yaml", link).unwrap();
+    commit(tree.path());
+    let programs = without_helm();
+    let args = ["analyze", "-R", "-f", ".", "--changed-since", "HEAD"];
+    let run = || run_with(tree.path(), &args, &[("PATH", programs.path().to_str().unwrap())]);
+    let noted = || run().stderr.contains("note: ./charts/web: ");
+    assert!(!noted());
+    fs::write(tree.path().join("shared/pod.yaml"), pod("other")).unwrap();
+    assert!(noted());
 }
 
 #[test]

@@ -302,3 +302,43 @@ fn every_format_shows_a_chart_that_was_not_rendered() {
         insta::assert_snapshot!(format!("unrendered_{format}"), run);
     }
 }
+
+#[test]
+fn an_ignored_template_has_no_findings_and_an_ignored_values_file_makes_no_variant() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: NAME}\n\
+               spec: {containers: [{name: c, image: x, env: [{name: A, value: '{{ .Values.a }}'}]}]}\n";
+    let (kept, ignored) = (pod.replace("NAME", "kept"), pod.replace("NAME", "ignored"));
+    let tree = directory(&[
+        (".kube-devops.yaml", b"ignore: [/web/templates/ignored.yaml, /web/ci/]\n"),
+        ("web/Chart.yaml", CHART.as_bytes()),
+        ("web/ci/a-values.yaml", b"a: 1\n"),
+        ("web/ci/b-values.yaml", b"a: 2\n"),
+        ("web/templates/kept.yaml", kept.as_bytes()),
+        ("web/templates/ignored.yaml", ignored.as_bytes()),
+    ]);
+    for helm in helms() {
+        let run = run_beside(helm.path(), tree.path(), &["analyze", "web", "-o", "json"]);
+        let found = violations(&run);
+        assert!(!found.is_empty() && found.iter().all(|found| found.starts_with("kept ")), "{run}");
+        let report: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(report["summary"]["pods"], 1, "{run}");
+    }
+}
+
+#[test]
+fn a_schema_elsewhere_is_not_downloaded() {
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let schema = format!(r#"{{"$ref":"http://{}/schema.json"}}"#, server.local_addr().unwrap());
+    let tree = directory(&[
+        ("web/Chart.yaml", CHART.as_bytes()),
+        ("web/values.schema.json", schema.as_bytes()),
+        ("web/values.yaml", b"{enabled: true, image: x}\n"),
+        ("web/templates/deployment.yaml", DEPLOYMENT.as_bytes()),
+    ]);
+    for helm in helms() {
+        let run = run_beside(helm.path(), tree.path(), &["analyze", "web", "-o", "json"]);
+        assert_eq!((run.status, violations(&run).is_empty()), (0, false), "{run}");
+        assert!(server.accept().is_err(), "Helm connected");
+    }
+}

@@ -52,3 +52,32 @@ fn a_comparison_with_something_unread_is_an_error() {
         assert_eq!((refused.status, refused.stderr.contains(problem)), (2, true), "{refused}");
     }
 }
+
+#[test]
+fn reports_that_differ_by_their_flags_are_refused() {
+    let directory = directory(&[("old.yaml", OLD.as_bytes())]);
+    let run = |args: &[&str]| run_in(directory.path(), args, "");
+    run(&["analyze", "-f", "old.yaml", "--write-baseline", "baseline.json"]);
+    for (name, flags) in [
+        ("all", &[][..]),
+        ("shop", &["--namespace", "shop"]),
+        ("rules", &["--rules", "all"]),
+        ("new", &["--baseline", "baseline.json"]),
+    ] {
+        let report = run(&[&["analyze", "-f", "old.yaml", "-o", "json"], flags].concat());
+        fs::write(directory.path().join(format!("{name}.json")), report.stdout).unwrap();
+    }
+    for (args, problem) in [
+        (&["all.json", "shop.json"][..], "OLD was made with no filter, and NEW with --namespace=shop"),
+        (&["rules.json", "all.json"], "is on only in OLD"),
+        (&["old.yaml", "rules.json"], "is on only in NEW"),
+        (&["new.json", "all.json"], "OLD does not list all findings, because it was made with --baseline"),
+        (&["all.json", "all.json", "-n", "shop"], "report all.json: --namespace=shop is for manifests"),
+    ] {
+        let refused = run(&[&["analyze", "--compare"], args].concat());
+        assert_eq!((refused.status, refused.stderr.contains(problem)), (2, true), "{refused}");
+    }
+    assert_eq!(run(&["analyze", "--compare", "shop.json", "old.yaml"]).status, 2);
+    let same = run(&["analyze", "--compare", "old.yaml", "old.yaml", "-n", "shop"]);
+    assert_eq!(same.status, 0, "{same}");
+}

@@ -94,6 +94,22 @@ fn nothing_is_downloaded_and_no_function_runs() {
         refused.stderr.contains("https://example.com/a.yaml, which is no local file or directory"),
         "{refused}"
     );
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let address = server.local_addr().unwrap();
+    for entry in [
+        format!("resources: [deploy.yaml, 'HTTP://{address}/a.yaml']\n"),
+        format!("resources: [deploy.yaml]\npatches: [{{path: 'http://{address}/a.yaml?b=c'}}]\n"),
+    ] {
+        write(&entry);
+        let refused = run();
+        assert_eq!(
+            (refused.status, refused.stderr.contains("nothing is downloaded")),
+            (2, true),
+            "{refused}"
+        );
+    }
+    assert!(server.accept().is_err(), "a program connected");
     let ran = tree.path().join("ran");
     let function = "apiVersion: a/v1\nkind: Spy\nmetadata:\n  name: spy\n  annotations:\n    config.kubernetes.io/function: |\n      exec: {path: ./spy}\n";
     std::fs::write(tree.path().join("base/spy.yaml"), function).unwrap();

@@ -42,6 +42,41 @@ fn an_input_that_could_not_be_read_is_not_complete() {
 }
 
 #[test]
+fn an_object_that_could_not_be_read_is_not_missing() {
+    let ingress = b"apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n\
+                    spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}\n";
+    let service = b"apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: [1]}]}\n";
+    let tree = directory(&[("ingress.yaml", ingress), ("service.yaml", service)]);
+    let run = run_in(
+        tree.path(),
+        &["analyze", "-f", ".", "--complete", "--rules", "dangling-ingress", "-o", "json"],
+        "",
+    );
+    let found = report(&run);
+    assert_eq!((run.status, &found["summary"]["counts"]["dangling-ingress"]), (2, &0.into()), "{run}");
+    assert_eq!(found["summary"]["unknown"]["dangling-ingress"], 1);
+}
+
+#[test]
+fn the_order_of_two_objects_of_one_name_makes_no_difference() {
+    let service = |port: u16| {
+        format!(
+            "apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\nspec: {{ports: [{{port: {port}}}]}}\n"
+        )
+    };
+    let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\n\
+                   spec: {defaultBackend: {service: {name: web, port: {number: 81}}}}\n";
+    let counts = [[80, 81], [81, 80]].map(|ports| {
+        let documents = [ingress.to_owned(), service(ports[0]), service(ports[1])].join("---\n");
+        let tree = directory(&[("all.yaml", documents.as_bytes())]);
+        let run =
+            run_in(tree.path(), &["analyze", "-f", ".", "--rules", "dangling-ingress", "-o", "json"], "");
+        report(&run)["summary"]["counts"]["dangling-ingress"].clone()
+    });
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[test]
 fn a_directory_of_roles_alone_is_evaluated() {
     let role = b"apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: wide}\n\
                  rules: [{apiGroups: [''], resources: ['*'], verbs: [get]}]\n";

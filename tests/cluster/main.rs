@@ -44,6 +44,8 @@ mod restricted;
 mod scaling;
 #[path = "../common/soak.rs"]
 mod soak;
+#[path = "../common/updates.rs"]
+mod updates;
 mod upstream;
 mod watch;
 mod webhook;

@@ -32,6 +32,8 @@ const SECOND_LOOK: Duration = Duration::from_mins(4);
 const LOOKS_AGAIN: [&str; 4] = ["ConnectWatched", "RestartedLately", "RollingOut", "PodsUnavailable"];
 /// The time limit of a verdict on a patch.
 const VERDICT: Duration = Duration::from_mins(15);
+/// The time within which docs promise the withdrawal of what does harm after its verification.
+pub(crate) const PROMISE: Duration = Duration::from_mins(3);
 /// The interval between two polls. It is long because dozens of fixtures poll at the same time.
 const LOOK: Duration = Duration::from_millis(500);
 /// The number of successive answers after which a Service counts as served.
@@ -168,6 +170,13 @@ impl Fixture {
         self.objects.patch(NAME, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
+    /// Rolls out the owner's next release, whose server has other arguments.
+    pub(crate) async fn release(&self, arguments: &[&str]) {
+        let containers = json!([{ "name": "main", "args": arguments }]);
+        let patch = json!({ "spec": { "template": { "spec": { "containers": containers } } } });
+        self.objects.patch(NAME, &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    }
+
     /// Deletes all pods at the same time, as in a power cut.
     pub(crate) async fn delete_pods(&self) {
         let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
@@ -176,7 +185,8 @@ impl Fixture {
 
     /// Makes one server crash.
     pub(crate) async fn crash(&self) {
-        assert!(self.poller.request("/crash").await, "no server in {} answers", self.namespace);
+        let what = format!("the answer of a server in {}", self.namespace);
+        eventually(&what, async || self.poller.request("/crash").await.then_some(())).await;
     }
 
     /// Runs an action. Returns its cost and its result.
@@ -229,6 +239,12 @@ impl Fixture {
 
     /// Waits until the pods show harm, and then for the withdrawal, which docs promise within three minutes.
     pub(crate) async fn withdrawn_soon_after(&self, harm: &str, is_harm: impl Fn(&[Pod]) -> bool) -> Verdict {
+        self.until_pods(harm, is_harm).await;
+        self.until(RemediationPhase::Withdrawn, PROMISE).await
+    }
+
+    /// Waits until the pods show harm, or the patch is withdrawn.
+    pub(crate) async fn until_pods(&self, harm: &str, is_harm: impl Fn(&[Pod]) -> bool) {
         within_every(LOOK, Duration::from_mins(5), harm, async || {
             let verdict = self.verdict().await;
             // A fast withdrawal replaces the pods before they are seen.
@@ -236,7 +252,14 @@ impl Fixture {
             (is_withdrawn || is_harm(&self.list_pods().await)).then_some(())
         })
         .await;
-        self.until(RemediationPhase::Withdrawn, Duration::from_mins(3)).await
+    }
+
+    /// Waits until the policy says that the workload is skipped for a reason.
+    pub(crate) async fn until_skipped(&self, reason: &str) -> Verdict {
+        within_every(LOOK, Duration::from_mins(3), reason, async || {
+            self.verdict().await.filter(|verdict| verdict.enforcing.contains(reason))
+        })
+        .await
     }
 
     /// Waits for a pod that satisfies `is`.
@@ -244,7 +267,7 @@ impl Fixture {
         eventually(what, async || self.list_pods().await.into_iter().find(&is)).await
     }
 
-    async fn list_pods(&self) -> Vec<Pod> {
+    pub(crate) async fn list_pods(&self) -> Vec<Pod> {
         self.pods.list(&ListParams::default()).await.unwrap().items
     }
 

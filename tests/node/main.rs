@@ -19,6 +19,7 @@ mod eventually;
 mod fixture;
 #[path = "../common/kubeconfig.rs"]
 mod kubeconfig;
+mod late;
 mod lifetime;
 mod node;
 mod poller;

@@ -18,6 +18,8 @@ pub(crate) struct Workload {
     overlay: Value,
     /// True to add a native sidecar.
     sidecar: bool,
+    /// True if a DaemonSet has pods on several nodes.
+    spread: bool,
     /// True to add a `PodDisruptionBudget` that allows one disruption.
     pub(crate) budget: bool,
     /// The offset that is added to its servers' ports.
@@ -31,7 +33,7 @@ pub(crate) enum Consent {
     Nothing,
     /// One pod at a time may be away. The operator first connects to a pod.
     Unavailable,
-    /// All pods may be away. A DaemonSet has one pod, because the tests have one node.
+    /// All pods may be away. On one node, this includes a DaemonSet without surge.
     Downtime,
 }
 
@@ -48,7 +50,15 @@ impl Consent {
 
 impl Workload {
     fn new(name: &'static str, kind: &'static str, spec: &Value) -> Self {
-        Self { name, kind, overlay: json!({ "spec": spec }), sidecar: false, budget: false, offset: 0 }
+        Self {
+            name,
+            kind,
+            overlay: json!({ "spec": spec }),
+            sidecar: false,
+            spread: false,
+            budget: false,
+            offset: 0,
+        }
     }
 
     /// A Deployment of two pods that ends a pod only once its replacement is ready.
@@ -88,6 +98,17 @@ impl Workload {
     /// A `DaemonSet` that ends a node's pod before it starts the replacement.
     pub(crate) fn daemon_set() -> Self {
         Self::new("DaemonSet", "DaemonSet", &json!({}))
+    }
+
+    /// A `DaemonSet` on two nodes that ends a node's pod before it starts the replacement.
+    pub(crate) fn spread_daemon_set() -> Self {
+        Self { spread: true, ..Self::daemon_set() }
+    }
+
+    /// A `DaemonSet` that ends a node's pod only once its replacement is ready.
+    pub(crate) fn surging_daemon_set() -> Self {
+        let rolling = json!({ "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 } });
+        Self::new("DaemonSet, surge", "DaemonSet", &json!({ "updateStrategy": rolling }))
     }
 
     /// A `DaemonSet` on the host network, with ports that no other test uses.
@@ -132,14 +153,16 @@ impl Workload {
 
     /// Returns the consent that its rollout needs.
     pub(crate) fn consent(&self) -> Consent {
-        let strategy = &self.overlay["spec"]["strategy"];
-        if strategy["type"] == "Recreate" || self.kind == "DaemonSet" || self.overlay["spec"]["replicas"] == 1
-        {
-            Consent::Downtime
-        } else if self.kind == "StatefulSet" || strategy["rollingUpdate"]["maxSurge"] == 0 {
-            Consent::Unavailable
-        } else {
-            Consent::Nothing
+        let spec = &self.overlay["spec"];
+        match self.kind {
+            "DaemonSet" if spec["updateStrategy"]["rollingUpdate"]["maxSurge"] == 1 => Consent::Nothing,
+            "DaemonSet" if self.spread => Consent::Unavailable,
+            "DaemonSet" => Consent::Downtime,
+            "StatefulSet" if spec["replicas"] == 1 => Consent::Downtime,
+            "StatefulSet" => Consent::Unavailable,
+            _ if spec["strategy"]["type"] == "Recreate" => Consent::Downtime,
+            _ if spec["strategy"]["rollingUpdate"]["maxSurge"] == 0 => Consent::Unavailable,
+            _ => Consent::Nothing,
         }
     }
 

@@ -27,6 +27,7 @@ type behaviour struct {
 
 	hangAfter time.Duration
 	hangFor   time.Duration
+	hangAt    int64
 
 	onEmpty   string
 	leak      int
@@ -56,6 +57,7 @@ func flags() behaviour {
 	flag.DurationVar(&b.stopAfter, "stop-after", 3*time.Second, "time that it goes on to serve after SIGTERM")
 	flag.DurationVar(&b.hangAfter, "hang-after", 0, "time from the start until it accepts no more; 0: never")
 	flag.DurationVar(&b.hangFor, "hang-for", 0, "time until it accepts again; 0: never")
+	flag.Int64Var(&b.hangAt, "hang-at", 0, "Unix time at which it accepts no more, unless it starts later; 0: never")
 	flag.StringVar(&b.onEmpty, "on-empty", "", "what a connection without a request does: die, leak")
 	flag.IntVar(&b.leak, "leak", 1, "MiB that each connection without a request leaks")
 	flag.IntVar(&b.grow, "grow", 0, "MiB that it takes each second, and keeps")

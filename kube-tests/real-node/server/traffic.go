@@ -71,6 +71,9 @@ func (b *behaviour) serve() {
 
 // hang returns what fires when it is time to hang.
 func (b *behaviour) hang() <-chan time.Time {
+	if left := time.Until(time.Unix(b.hangAt, 0)); left > 0 {
+		return time.After(left)
+	}
 	if b.hangAfter == 0 {
 		return nil
 	}

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::admission::parse_review;
 use crate::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL};
+use updates::Update;
+
+#[path = "../../../tests/common/updates.rs"]
+mod updates;
 
 fn none() -> AnnotatedExemptions {
     AnnotatedExemptions::default()
@@ -146,6 +150,23 @@ fn only_new_violations_of_an_update_count() {
     assert_eq!(another, (vec!["latest-tag log".to_owned()], vec![]));
     let dropped = update(&[("web", "nginx:1", true)], &[("web", "nginx:1", false)]);
     assert_eq!(dropped, (vec![], vec!["missing-liveness web".to_owned()]));
+}
+
+#[test]
+fn an_update_may_not_replace_what_is_wrong_by_something_else() {
+    for Update { rule, params, before, after, worse } in Update::all() {
+        let mut enabled = json!({ "id": rule });
+        if !params.is_null() {
+            enabled["params"] = params;
+        }
+        let spec =
+            json!({ "enforcementMode": "enforce", "rules": [enabled], "admission": { "denyAt": "low" } });
+        let (before, after) = (before.deployment("web"), after.deployment("web"));
+        let review = request("UPDATE", WorkloadKind::Deployment, "jane", &after, &before);
+        let denied = decided(&review, &[policy("a", &spec)]).denied;
+        let is_denied = denied.iter().any(|finding| finding.rule.as_str() == rule);
+        assert_eq!(is_denied, worse, "{rule}: {before} to {after}");
+    }
 }
 
 #[test]

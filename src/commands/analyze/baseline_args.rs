@@ -23,7 +23,7 @@ pub(in crate::commands) struct BaselineArgs {
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
 
-    /// Write all findings to this file, as the baseline of later runs, and exit with 0
+    /// Write all findings of this run to this file, as the baseline of later runs, and exit with 0
     #[arg(long, value_name = "FILE")]
     write_baseline: Option<PathBuf>,
 }

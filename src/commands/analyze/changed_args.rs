@@ -16,7 +16,7 @@ pub(super) struct ChangedArgs {
     ///
     /// Changes that are not committed count, too. All other objects are read as well, because a pod stands for its
     /// workload's template. An object of a chart or kustomization counts as changed with any of its files.
-    #[arg(long, value_name = "REF", conflicts_with = "compare")]
+    #[arg(long, value_name = "REF", conflicts_with_all = ["compare", "write_baseline"])]
     pub(super) changed_since: Option<String>,
 }
 

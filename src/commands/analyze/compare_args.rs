@@ -24,7 +24,7 @@ pub(super) struct CompareArgs {
     /// The formats are summary, markdown and json. With --fail-on, a new finding of that severity or worse is exit
     /// status 1.
     #[arg(long, action = clap::ArgAction::Set, num_args = 2, value_names = ["OLD", "NEW"])]
-    #[arg(conflicts_with_all = ["filename", "paths"], conflicts_with_all = ConnectArgs::FLAGS)]
+    #[arg(conflicts_with_all = ["filename", "paths", "baseline", "write_baseline"], conflicts_with_all = ConnectArgs::FLAGS)]
     compare: Option<Vec<PathBuf>>,
 }
 
@@ -43,10 +43,11 @@ pub(super) fn run(
     empty: &Analysis<'_>,
 ) -> anyhow::Result<ExitStatus> {
     let [old, new] = inputs;
+    let filters = args.filters();
     let Args { manifests, outputs, gates, .. } = args;
-    let namespace = scope.default_namespace();
-    let (old, new) = (read(old, manifests, namespace, empty)?, read(new, manifests, namespace, empty)?);
-    let compared = Comparison::new(&old, &new);
+    let mut read = |input| read(input, manifests, scope.default_namespace(), &filters, empty);
+    let (old, new) = (read(old)?, read(new)?);
+    let compared = Comparison::new(&old, &new).context("--compare")?;
     let format = outputs.only_stdout().context("--compare writes to stdout, in one format")?;
     let mut is_known = true;
     to_stdout(|out| {
@@ -76,17 +77,23 @@ fn read(
     path: &Path,
     manifests: &mut ManifestArgs,
     namespace: &str,
+    filters: &[String],
     empty: &Analysis<'_>,
 ) -> anyhow::Result<ComparedReport> {
     let text = if path.is_file() { read_text(path).unwrap_or_default() } else { String::new() };
     if let Some(report) = ComparedReport::from_json(&text) {
-        return report.with_context(|| format!("report {}", path.display()));
+        let place = || format!("report {}", path.display());
+        if let Some(filter) = filters.first() {
+            bail!("{}: {filter} is for manifests: make the report with it", place());
+        }
+        return report.with_context(place);
     }
     manifests.paths = vec![path.to_owned()];
     let request = Request { namespace, lines: true, allow_empty: false };
-    let (report, _) = manifests::report(manifests, &request, empty.part(), &ProgressSpinner::start())?;
+    let (mut report, _) = manifests::report(manifests, &request, empty.part(), &ProgressSpinner::start())?;
     report.errors.iter().try_for_each(error)?;
     report.unrendered.iter().try_for_each(note)?;
+    report.filters = filters.to_vec();
     // Reports in memory and in files are compared in the same form.
     Ok(serde_json::from_value(serde_json::to_value(&report)?)?)
 }

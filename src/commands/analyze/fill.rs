@@ -35,6 +35,12 @@ impl Args {
         kubeconfig.is_some() || [context, cluster, user, server].iter().any(Option::is_some)
     }
 
+    /// Returns the flags that leave something out, each as one text.
+    pub(super) fn filters(&self) -> Vec<String> {
+        let changed = self.manifests.changed_since().map(|commit| format!("--changed-since={commit}"));
+        self.scope.filters().into_iter().chain(changed).collect()
+    }
+
     /// Returns true if the violations are needed, and not only their counts.
     pub(super) fn keeps_violations(&self) -> bool {
         self.outputs.shows_violations() || self.baseline.needs_violations() || self.compare.inputs().is_some()

@@ -97,7 +97,7 @@ fn read(
         analysis.merge(part.analysis);
         unread.extend(found.unread);
     }
-    is_complete &= unread.is_empty() && unrendered.is_empty();
+    is_complete &= unread.is_empty() && unrendered.is_empty() && !analysis.has_errors();
     for directory in unrendered.into_iter().filter(|directory| !unchanged.contains(&directory.source)) {
         analysis.leave_unrendered(error(&origins, directory));
     }

@@ -67,6 +67,7 @@ impl RenderArgs {
             values: self.helm_values.clone(),
             set: self.helm_set.clone(),
             namespace: namespace.to_owned(),
+            ignores: inputs.ignores.as_ref().map(|ignores| ignores.patterns.clone()),
         };
         Ok(render::render(listed, &options)?)
     }

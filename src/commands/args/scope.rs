@@ -31,6 +31,12 @@ impl ScopeArgs {
         })
     }
 
+    /// Returns the flags that leave pods out, each as one text.
+    pub(in crate::commands) fn filters(&self) -> Vec<String> {
+        let namespaces = self.namespaces.names().into_iter().map(|name| format!("--namespace={name}"));
+        namespaces.chain(self.selector().map(|labels| format!("--selector={labels}"))).collect()
+    }
+
     /// Returns the label selector for the API server; `None` where it selects everything.
     pub(in crate::commands) fn selector(&self) -> Option<String> {
         self.selector.text()

@@ -51,13 +51,15 @@ impl KeptPatches {
 }
 
 impl Ledger {
-    /// Keeps the settings of a deleted policy for the patches that stay; returns whether there was room.
+    /// Keeps the settings of a deleted policy for the patches that stay. Returns false and changes nothing if there is no
+    /// room.
     pub fn keep(&mut self, patches: &KeptPatches) -> bool {
-        self.forget_kept(&patches.workloads.keys().map(String::as_str).collect());
-        self.kept.push(patches.clone());
-        let has_room = self.is_short();
-        if !has_room {
-            self.kept.pop();
+        let mut next = self.clone();
+        next.forget_kept(&patches.workloads.keys().map(String::as_str).collect());
+        next.kept.push(patches.clone());
+        let has_room = next.is_short();
+        if has_room {
+            *self = next;
         }
         has_room
     }

@@ -30,13 +30,14 @@ impl Ledger {
     ///
     /// If it does not fit, older content makes room: first the messages of withdrawals that are done, then the settings
     /// of deleted policies, whose patches then have the defaults, then the notes of withdrawals that are done. Returns false
-    /// if it is full of withdrawals under way.
+    /// and changes nothing if it is full of withdrawals under way.
     pub fn note(&mut self, note: Note) -> bool {
-        self.notes.retain(|known| known.uid != note.uid && !known.is_old(note.time));
-        self.notes.push(note);
-        let has_room = self.make_room();
-        if !has_room {
-            self.notes.pop();
+        let mut next = self.clone();
+        next.notes.retain(|known| known.uid != note.uid && !known.is_old(note.time));
+        next.notes.push(note);
+        let has_room = next.make_room();
+        if has_room {
+            *self = next;
         }
         has_room
     }
@@ -158,8 +159,22 @@ mod tests {
         assert!(ledger.note(note(9_998, false)) && size(&ledger) <= MOST);
         let uids: Vec<_> = ledger.notes().iter().map(|note| note.name.as_str()).collect();
         assert!(uids.contains(&"web-9999") && uids.contains(&"web-3999") && !uids.contains(&"web-0"));
-        ledger.notes = (0..2_500).map(|number| note(number, false)).collect();
+    }
+
+    #[test]
+    fn a_refused_addition_changes_nothing() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.keep(&kept(0, 1)));
+        let mut notes: Vec<_> = (0..2_500).map(|number| note(number, false)).collect();
+        notes[7].done = true;
+        ledger.notes = notes;
+        let before = ledger.clone();
         assert!(!ledger.note(note(9_999, false)));
-        assert_eq!(ledger.notes().len(), 2_500);
+        assert!(
+            !ledger.note(Note { message: "b".repeat(256), ..note(8, false) }),
+            "in place of an earlier one"
+        );
+        assert!(!ledger.keep(&kept(0, 2)), "settings that replace earlier ones");
+        assert!(ledger == before);
     }
 }

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::refused::refused_fields;
-use super::trouble::{PASSING, PodSeen, RESTARTS, Trouble, TroubleKind, window};
+use super::trouble::{PASSING, PodSeen, RESTARTS, Restart, Trouble, TroubleKind, window};
 use crate::enforcement::field::{Compute, ContainerField, Field, Fields};
 use crate::policy::RemediationReason;
 
 /// The time before the first sign of trouble from which events count, because clocks and watches differ a little.
 const EARLIER: SignedDuration = SignedDuration::from_mins(1);
+/// The reason of the [kubelet's
+/// event](https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/kubelet/oom/oom_watcher_linux.go) about a node that
+/// killed a process because it had no memory left, and not because of a limit.
+const SYSTEM_OOM: &str = "SystemOOM";
 
 /// An event about a pod or a workload.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +40,8 @@ pub struct EventSeen {
 pub struct Knowledge {
     /// The fields of the workload that enforcement owns.
     pub owned: Fields,
-    /// The events about its pods, or about the workload if pods are refused.
+    /// The events about one of its pods; about the node of a pod that ran out of memory; about the workload if pods are
+    /// refused.
     pub events: Vec<EventSeen>,
     /// The nodes that have been ready for long enough, and the time since which their pods are evidence.
     pub steady: BTreeMap<String, Timestamp>,
@@ -77,18 +82,23 @@ impl Harm {
 /// Evaluates a suspicion. `None` if there is no evidence that our fields are the cause.
 pub fn find_harm(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     match trouble.kind {
-        TroubleKind::OutOfMemory => out_of_memory(trouble, known),
+        TroubleKind::OutOfMemory => out_of_memory(trouble, known, now),
         TroubleKind::Restarts => restarts(trouble, known, now),
         TroubleKind::Unready => unready(trouble, known, now),
         TroubleKind::Refused => refused(known),
     }
 }
 
-/// Returns the memory limits of ours under which containers ran out of memory.
-fn out_of_memory(trouble: &Trouble, known: &Knowledge) -> Option<Harm> {
+/// Returns the memory limits of ours under which containers ran out of memory. The status of a container is the same if
+/// its node had no memory left; then the node has an event of that time.
+fn out_of_memory(trouble: &Trouble, known: &Knowledge, now: Timestamp) -> Option<Harm> {
     let (name, node) = trouble.pods.first_key_value()?;
     let pod = known.pods.iter().find(|pod| pod.name == *name && known.steady.contains_key(node))?;
-    let limits = pod.out_of_memory.iter().map(|end| limit_of(&end.container));
+    let by_node = |end: &&Restart| {
+        known.events.iter().any(|event| event.reason == SYSTEM_OOM && event.is_around(end.at))
+    };
+    let by_limit = pod.out_of_memory_lately(now).filter(|end| !by_node(end));
+    let limits = by_limit.map(|end| limit_of(&end.container));
     let fields: BTreeSet<ContainerField> = limits.filter(|of| known.owned.contains_key(of)).collect();
     let container = &fields.first()?.container;
     let message = format!("container {container} of pod {name} ran out of memory");
@@ -259,6 +269,14 @@ impl EventSeen {
     fn is_since(&self, since: Timestamp, now: Timestamp) -> bool {
         let earliest = since.saturating_sub(EARLIER).unwrap_or(Timestamp::MIN);
         self.last.is_some_and(|last| last >= earliest.max(window(now)))
+    }
+
+    /// Returns true if it may have occurred within a minute of a time. Of several occurrences, only the first and the
+    /// last have known times.
+    fn is_around(&self, time: Timestamp) -> bool {
+        let Some(last) = self.last else { return false };
+        let first = self.first.unwrap_or(last);
+        first.duration_since(time) <= EARLIER && time.duration_since(last) <= EARLIER
     }
 
     /// Returns the number of its occurrences that were certainly within the window. If the first was earlier, only the

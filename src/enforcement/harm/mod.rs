@@ -13,7 +13,7 @@ pub use refused::refused_fields;
 pub use trouble::{
     PodSeen, Restart, Trouble, TroubleKind, UnreadyContainer, WorkloadSeen, next_look, troubles,
 };
-pub use turns::in_turn;
+pub use turns::{in_turn, pods_in_turn};
 
 #[cfg(test)]
 mod tests;

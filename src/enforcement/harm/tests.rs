@@ -284,6 +284,50 @@ fn an_oom_kill_is_harm_at_our_memory_limit_alone() {
 }
 
 #[test]
+fn an_oom_kill_by_a_node_without_memory_is_no_harm_of_a_limit() {
+    let limit = owned(&[("main/resources.limits.memory", json!("32Mi"))]);
+    let of_node = |first: i64, last: i64| EventSeen {
+        name: "node".to_owned(),
+        reason: "SystemOOM".to_owned(),
+        note: "System OOM encountered, victim process: server, pid: 7".to_owned(),
+        count: 2,
+        first: Some(at(first)),
+        last: Some(at(last)),
+        ..EventSeen::default()
+    };
+    let is_harm = |events: Vec<EventSeen>| {
+        let pod = out_of_memory("a", 1000);
+        let found = troubles(&workload("web", vec![pod.clone()]), at(0), at(1015));
+        let known = Knowledge { owned: limit.clone(), pods: vec![pod], ..knowledge(events) };
+        find_harm(&found[0], &known, at(1015)).is_some()
+    };
+    assert!(!is_harm(vec![of_node(1001, 1001)]));
+    assert!(!is_harm(vec![of_node(100, 1500)]), "one of several may have been at that time");
+    assert!(is_harm(vec![of_node(100, 900), of_node(1100, 1100)]), "at other times");
+    assert!(is_harm(vec![EventSeen { reason: "NodeNotReady".to_owned(), ..of_node(1000, 1000) }]));
+    // The API server forgets the event after an hour.
+    let seen = workload("web", vec![out_of_memory("a", 1000)]);
+    assert_eq!(suspicions(&seen, 1000 + 45 * 60), [TroubleKind::OutOfMemory]);
+    assert!(suspicions(&seen, 1001 + 45 * 60).is_empty());
+}
+
+#[test]
+fn pods_are_looked_at_in_turn_if_their_events_may_be_evidence() {
+    let waiting = PodSeen { unready: Vec::new(), ..pod("b", 10) };
+    let pods = vec![pod("a", 10), waiting, pod("c", 10), PodSeen { node: "two".to_owned(), ..pod("d", 10) }];
+    let found = troubles(&workload("web", pods.clone()), at(0), at(100));
+    let looked_at = |second| pods_in_turn(&found[0], &pods, at(second));
+    let first = looked_at(120);
+    let names = |found: &[(&str, &str)]| found.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
+    assert_eq!(BTreeSet::from_iter(names(&first)), ["a", "c", "d"].map(str::to_owned).into());
+    assert_eq!(looked_at(140), first, "in the same minute");
+    assert_eq!(names(&looked_at(180)), [names(&first)[1..].to_vec(), names(&first)[..1].to_vec()].concat());
+    assert!(first.contains(&("d", "two")));
+    let none: Vec<_> = pods.iter().map(|pod| PodSeen { unready: Vec::new(), ..pod.clone() }).collect();
+    assert!(pods_in_turn(&found[0], &none, at(120)).is_empty(), "no container runs");
+}
+
+#[test]
 fn oom_kills_of_many_workloads_are_an_incident() {
     let killed = |name: &str, second| workload(name, vec![out_of_memory(name, second)]);
     let course_of = |all: &[WorkloadSeen]| {

@@ -13,6 +13,9 @@ pub(super) const RESTARTS: usize = 3;
 pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The time for which missing or unready pods do not count, because rollouts and restarts take as long.
 pub(super) const PASSING: SignedDuration = SignedDuration::from_secs(30);
+/// The time for which the end of a container for want of memory counts. API servers keep events for an hour; after
+/// that, nothing tells such an end from one by a node that ran out of memory.
+pub(super) const REMEMBERED: SignedDuration = SignedDuration::from_mins(45);
 /// The time by which the same cause can show later in another workload. Without it, the first workload in an incident
 /// would be evaluated before the others show any trouble.
 const SPREAD: SignedDuration = SignedDuration::from_secs(15);
@@ -115,6 +118,11 @@ impl PodSeen {
         !self.node.is_empty() && self.started.is_some() && !self.terminating
     }
 
+    /// Returns the recent ends of its containers for want of memory.
+    pub(super) fn out_of_memory_lately(&self, now: Timestamp) -> impl Iterator<Item = &Restart> {
+        self.out_of_memory.iter().filter(move |end| now.duration_since(end.at) <= REMEMBERED)
+    }
+
     /// Returns the containers that restarted often enough since a time, and the first of these restarts.
     pub(super) fn restarting(&self, least: usize, since: Timestamp) -> Option<(BTreeSet<&str>, Timestamp)> {
         let mut times: BTreeMap<&str, Vec<Timestamp>> = BTreeMap::new();
@@ -145,7 +153,7 @@ pub fn troubles(seen: &WorkloadSeen, seen_since: Timestamp, now: Timestamp) -> V
     };
     let mut found = Vec::new();
     for pod in seen.pods.iter().filter(|pod| pod.counts() && (pod.patched || !seen.patched)) {
-        let Some(since) = pod.out_of_memory.iter().map(|end| end.at).max() else { continue };
+        let Some(since) = pod.out_of_memory_lately(now).map(|end| end.at).max() else { continue };
         let pods = BTreeMap::from([(pod.name.clone(), pod.node.clone())]);
         found.push(trouble(TroubleKind::OutOfMemory, since, now.duration_since(since) >= SPREAD, pods));
     }

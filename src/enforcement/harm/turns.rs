@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::trouble::{PodSeen, Trouble, TroubleKind};
 use crate::workload::WorkloadRef;
+
+/// The time for which the events of the same pod are read first. It is longer than the pause between two looks, so that
+/// each suspect of a workload gets to see each pod.
+const POD_TURN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Returns one suspect of each workload, and another one after each `pause`.
 ///
@@ -22,6 +27,20 @@ pub fn in_turn<'s, T>(
     }
     let turn = usize::try_from(now.as_second() / pause.as_secs().max(1)).unwrap_or_default();
     found.into_values().filter_map(|suspects| suspects.get(turn % suspects.len()).copied()).collect()
+}
+
+/// Returns the names and nodes of the pods in trouble whose events may be evidence, in the order in which they are
+/// looked at. Another pod comes first after each minute.
+pub fn pods_in_turn<'t>(trouble: &'t Trouble, pods: &[PodSeen], now: Timestamp) -> Vec<(&'t str, &'t str)> {
+    // Where no container runs and is not ready, no probe of ours keeps a pod from being ready.
+    let waits = |name: &str| pods.iter().any(|pod| pod.name == name && !pod.unready.is_empty());
+    let all = trouble.pods.iter().map(|(name, node)| (name.as_str(), node.as_str()));
+    let mut found: Vec<_> =
+        all.filter(|(name, _)| trouble.kind != TroubleKind::Unready || waits(name)).collect();
+    let turn = usize::try_from(now.as_second() / POD_TURN.as_secs()).unwrap_or_default();
+    let first = turn.checked_rem(found.len()).unwrap_or_default();
+    found.rotate_left(first);
+    found
 }
 
 #[cfg(test)]

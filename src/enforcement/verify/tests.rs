@@ -173,6 +173,36 @@ fn a_workload_that_wants_no_pods_any_more_is_never_verified() {
 }
 
 #[test]
+fn pods_that_restart_as_often_as_before_the_patch_are_not_harmed_by_it() {
+    use RemediationReason::{CrashLoop, OomKilled, Restarted};
+    let ended = |count: i32, state: Value, reason: &str| {
+        let last = json!({ "terminated": { "exitCode": 1, "reason": reason, "finishedAt": at(5) } });
+        with_status(
+            &pod("a", 1, Some(10)),
+            &json!({ "restartCount": count, "state": state, "lastState": last }),
+        )
+    };
+    let running = || json!({ "running": {} });
+    let looping = || json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+    for (what, usual_restarts, first, expected) in [
+        ("once at every start", 1, ended(1, running(), "Error"), None),
+        ("fewer", 2, ended(1, running(), "Error"), None),
+        ("one more", 1, ended(2, running(), "Error"), Some(Restarted)),
+        ("none before", 0, ended(1, running(), "Error"), Some(Restarted)),
+        ("as often, with a pause before the next start", 2, ended(2, looping(), "Error"), None),
+        ("one more, with such a pause", 1, ended(2, looping(), "Error"), Some(CrashLoop)),
+        ("as often, but for want of memory", 3, ended(1, running(), "OOMKilled"), Some(OomKilled)),
+    ] {
+        let patched = AppliedPatch { usual_restarts, ..patched() };
+        let verdict = evaluate_with(&patched, complete(), &[first, pod("b", 12, Some(25))], 85);
+        match expected {
+            None => assert_eq!(verdict, RolloutVerdict::Verified, "{what}"),
+            Some(reason) => assert_eq!(failed(verdict).0, reason, "{what}"),
+        }
+    }
+}
+
+#[test]
 fn a_restart_of_a_new_pod_fails_the_patch_at_once() {
     let well = pod("a", 1, Some(10));
     let killed = crashed(&well, 137, "Error");

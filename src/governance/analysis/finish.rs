@@ -78,6 +78,7 @@ impl Analysis<'_> {
             objects: self.others.objects,
             recheck_at: self.recheck_at,
             unknown_reasons: self.custom.reasons,
+            filters: Vec::new(),
             project_root: ProjectRoot::default(),
         }
     }

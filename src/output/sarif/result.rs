@@ -70,9 +70,13 @@ pub(super) struct Message<T> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Fingerprint<'r> {
     #[serde(rename = "kubeDevops/v1")]
     value: &'r str,
+    /// The only fingerprint that GitHub compares:
+    /// <https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning>.
+    primary_location_line_hash: &'r str,
 }
 
 #[derive(Serialize)]
@@ -109,7 +113,7 @@ impl<'r> Finding<'r> {
                     .map(|(file, source)| Physical::new(file, Some(source.line as usize))),
             }],
             message: Message { text: Text { object, container, message } },
-            partial_fingerprints: Fingerprint { value: fingerprint },
+            partial_fingerprints: Fingerprint { value: fingerprint, primary_location_line_hash: fingerprint },
             properties: Properties { severity },
             rule_id: rule,
             rule_index,

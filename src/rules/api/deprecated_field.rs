@@ -59,23 +59,25 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     let name = |account: &Option<Text<'_>>| account.as_deref().unwrap_or_default().to_owned();
     let (former, account) = (name(&pod.service_account), name(&pod.service_account_name));
     if !former.is_empty() && former != account {
-        found.in_object(
+        found.about("serviceAccount").in_object(
             format_args!("{path}.serviceAccount"),
             format_args!("serviceAccount is deprecated: use serviceAccountName"),
         );
     }
     for (index, volume) in pod.volumes.iter().enumerate() {
         if let Some(kind) = REMOVED.iter().find(|kind| volume.has(kind)) {
-            found.in_object(
+            found.about(format_args!("{} {kind}", volume.name)).in_object(
                 format_args!("{path}.volumes[{index}].{kind}"),
                 format_args!("Kubernetes has removed the volumes of kind {kind}: use a CSI driver"),
             );
         }
     }
     for (key, _) in context.workload.pod_annotations().into_iter().flat_map(Labels::iter) {
-        let Some((_, field)) = PROFILES.iter().find(|(prefix, _)| key.starts_with(prefix)) else { continue };
+        let Some((prefix, field)) = PROFILES.iter().find(|(prefix, _)| key.starts_with(prefix)) else {
+            continue;
+        };
         if !has_profile(context, field) {
-            found.in_object(
+            found.about(prefix).in_object(
                 format_args!("{}.annotations['{key}']", context.workload.pod_metadata_path()),
                 format_args!("the annotation is deprecated: use the field {field} of a security context"),
             );

@@ -52,7 +52,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
                 entry.split_once('=').map_or((&**entry, None), |(key, value)| (key, Some(value)));
             let found_value = own.and_then(|own| own.get(key));
             if found_value.is_none_or(|own| value.is_some_and(|value| **own != *value)) {
-                found.in_object(
+                found.about(format_args!("{field} {key}")).in_object(
                     format_args!("metadata.{field}"),
                     format_args!("{field} lack {entry}, which the policy asks for: add it"),
                 );

@@ -70,6 +70,9 @@ already.
 
 fn check(context: &Context<'_>, found: &mut Violations) {
     for (place, amounts) in lacking(context) {
+        amounts.names().for_each(|name| {
+            found.about(name);
+        });
         found.in_container(&place, "resources", format_args!("{}", lacking_message(amounts)));
     }
 }

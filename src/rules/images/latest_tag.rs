@@ -59,7 +59,7 @@ fn check_container(place: &ContainerPlace<'_>, found: &mut Violations) {
         return;
     }
     let problem = if image.tag.is_some() { "has the tag latest" } else { "has no tag, which means latest" };
-    found.in_container(
+    found.about(image.name).in_container(
         place,
         "image",
         format_args!("image {reference} {problem}: name a version or a digest"),

@@ -50,7 +50,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
             _ => "IfNotPresent",
         };
         if image.digest.is_none() && policy != "Always" && (always || image.is_latest()) {
-            found.in_container(
+            found.about(image.name).in_container(
                 &place,
                 "imagePullPolicy",
                 format_args!(

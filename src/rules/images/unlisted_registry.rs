@@ -50,7 +50,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         let image = ImageReference::parse(reference);
         let registry = image.registry.unwrap_or("docker.io");
         if !registries.iter().any(|listed| lists(listed, registry, image.repository)) {
-            found.in_container(
+            found.about(image.name).in_container(
                 &place,
                 "image",
                 format_args!(

@@ -53,7 +53,8 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         } else {
             continue;
         };
-        found.in_object(
+        let kind = format_args!("{} {}", constraint.topology_key, constraint.when_unsatisfiable);
+        found.about(kind).in_object(
             format_args!("{}.topologySpreadConstraints[{index}].{field}", context.pod_path()),
             format_args!("the constraint {problem}"),
         );

@@ -25,7 +25,8 @@ topologySpreadConstraints:
 ```
 
 ## Exceptions
-DaemonSets and Jobs are skipped. The scheduler spreads the pods of a workload anyway where it can, which is why the
+DaemonSets and Jobs are skipped. The number is `replicas`, not that of an autoscaler: an object of its own has to be
+readable by itself, in admission too. The scheduler spreads the pods of a workload anyway where it can, which is why the
 severity is low.
 ",
     category: Category::Reliability,

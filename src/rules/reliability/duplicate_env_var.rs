@@ -39,7 +39,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         for (index, var) in env.iter().enumerate() {
             let is_repeated = env.iter().take(index).any(|earlier| earlier.name == var.name);
             if is_repeated && !extends(var) {
-                found.in_container(
+                found.about(&*var.name).in_container(
                     &place,
                     format_args!("env[{index}]"),
                     format_args!("sets {} once more, which hides the earlier value: remove one", var.name),

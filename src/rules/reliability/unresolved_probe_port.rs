@@ -47,7 +47,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         for (field, handler) in handlers {
             let Some(Port::Name(name)) = handler.and_then(Handler::port) else { continue };
             if !container.ports.iter().any(|port| port.name == *name) {
-                found.in_container(
+                found.about(name).in_container(
                     &place,
                     field,
                     format_args!(

@@ -1,6 +1,6 @@
 //! A token of the API in a pod that does not need it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::inventory::{Inventory, Known, Subject};
 use crate::rules::{Category, Check, Findings, Relations, Rule, RuleId, Severity};
@@ -53,7 +53,10 @@ may lack the account or bindings, the answer is unknown.
 
 fn check(context: &Relations<'_>, found: &mut Findings) {
     let inventory = context.inventory;
-    let mut needed: HashMap<&str, bool> = HashMap::new();
+    let bound = Bound::of(inventory);
+    // A binding of another namespace can name the account.
+    let knows_bindings = inventory.is_closed_everywhere(Kind::RoleBinding)
+        && inventory.is_closed_everywhere(Kind::ClusterRoleBinding);
     for group in inventory.workloads() {
         let shape = &group.shape;
         if shape.account.is_some() || shape.automounts_token == Some(false) {
@@ -63,17 +66,12 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
         let account = inventory.find(Kind::ServiceAccount, namespace, "default");
         let of_account =
             account.and_then(Known::service_account).map(|own| own.automount_service_account_token);
-        if shape.automounts_token.is_none() && of_account == Some(Some(false)) {
-            continue;
-        }
-        if *needed.entry(namespace).or_insert_with(|| is_bound(inventory, namespace)) {
+        if shape.automounts_token.is_none() && of_account == Some(Some(false)) || bound.has(namespace) {
             continue;
         }
         let knows_account = shape.automounts_token == Some(true)
             || account.is_some()
             || inventory.is_closed(Kind::ServiceAccount, namespace);
-        let knows_bindings = inventory.is_closed(Kind::RoleBinding, namespace)
-            && inventory.is_closed_everywhere(Kind::ClusterRoleBinding);
         if knows_account && knows_bindings {
             found.report(
                 &group.identity,
@@ -88,29 +86,44 @@ fn check(context: &Relations<'_>, found: &mut Findings) {
     }
 }
 
-/// Returns true if a binding gives the account `default` of a namespace a permission.
-fn is_bound(inventory: &Inventory, namespace: &str) -> bool {
-    let all = inventory.within(Kind::RoleBinding, namespace).iter();
-    let bindings = all.chain(inventory.all(Kind::ClusterRoleBinding));
-    bindings.filter(|binding| !binding.is_rbac_default()).any(|known| {
-        let own = &*known.identity.namespace;
-        known.binding().is_some_and(|binding| {
-            binding.subjects.iter().any(|subject| names_default(subject, own, namespace))
-        })
-    })
+/// The namespaces whose account `default` has a permission.
+#[derive(Default)]
+struct Bound<'i> {
+    /// True if that of each namespace has.
+    all: bool,
+    namespaces: HashSet<&'i str>,
 }
 
-/// Returns true if a subject of a binding in `own` has the account `default` of a namespace.
-fn names_default(subject: &Subject, own: &str, namespace: &str) -> bool {
-    let Subject { kind, name, namespace: of } = subject;
-    match kind.as_str() {
-        "ServiceAccount" => name == "default" && (if of.is_empty() { own } else { of.as_str() }) == namespace,
-        "Group" => {
-            name == "system:serviceaccounts"
-                || name == "system:authenticated"
-                || name.strip_prefix("system:serviceaccounts:") == Some(namespace)
+impl<'i> Bound<'i> {
+    /// Finds the namespaces in all bindings, because one of another namespace can name the account.
+    fn of(inventory: &'i Inventory) -> Self {
+        let mut bound = Self::default();
+        let bindings = inventory.all(Kind::RoleBinding).iter().chain(inventory.all(Kind::ClusterRoleBinding));
+        for known in bindings.filter(|binding| !binding.is_rbac_default()) {
+            for subject in known.binding().into_iter().flat_map(|binding| &binding.subjects) {
+                bound.add(subject, &known.identity.namespace);
+            }
         }
-        "User" => *name == format!("system:serviceaccount:{namespace}:default"),
-        _ => false,
+        bound
+    }
+
+    /// Adds the subject of a binding in the namespace `own`.
+    fn add(&mut self, subject: &'i Subject, own: &'i str) {
+        let Subject { kind, name, namespace } = subject;
+        match kind.as_str() {
+            "ServiceAccount" if name == "default" => {
+                self.namespaces.insert(if namespace.is_empty() { own } else { namespace.as_str() });
+            }
+            "Group" if name == "system:serviceaccounts" || name == "system:authenticated" => self.all = true,
+            "Group" => self.namespaces.extend(name.strip_prefix("system:serviceaccounts:")),
+            "User" => self.namespaces.extend(
+                name.strip_prefix("system:serviceaccount:").and_then(|name| name.strip_suffix(":default")),
+            ),
+            _ => {}
+        }
+    }
+
+    fn has(&self, namespace: &str) -> bool {
+        self.all || self.namespaces.contains(namespace)
     }
 }

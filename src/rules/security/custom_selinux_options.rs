@@ -33,14 +33,16 @@ A level alone is fine, and so is an empty type.
 };
 
 fn check(context: &Context<'_>, found: &mut Violations) {
-    if let Some(field) = context.pod_security().and_then(|pod| custom_field(pod)) {
+    let pod = context.pod_security().into_iter().flat_map(custom_fields);
+    if let Some((field, _)) = note(pod, found) {
         found.in_object(
             format_args!("{}.securityContext.seLinuxOptions.{field}", context.pod_path()),
             format_args!("sets an SELinux {field} that may confine it less: remove it"),
         );
     }
     for place in context.containers() {
-        if let Some(field) = place.security().and_then(|own| custom_field(own)) {
+        let own = place.security().into_iter().flat_map(custom_fields);
+        if let Some((field, _)) = note(own, found) {
             found.in_container(
                 &place,
                 format_args!("securityContext.seLinuxOptions.{field}"),
@@ -50,17 +52,29 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     }
 }
 
-/// Returns the first field of the `SELinux` options that may confine a container less.
-fn custom_field(context: &SecurityContext<'_>) -> Option<&'static str> {
-    let options = context.se_linux_options.as_ref()?;
-    let usual = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-    if !usual.contains(&&*options.type_) {
-        Some("type")
-    } else if !options.user.is_empty() {
-        Some("user")
-    } else if !options.role.is_empty() {
-        Some("role")
-    } else {
-        None
+/// Notes options as what the next finding is about, and returns the first.
+fn note<'a>(
+    options: impl Iterator<Item = (&'static str, &'a str)>,
+    found: &mut Violations,
+) -> Option<(&'static str, &'a str)> {
+    let mut first = None;
+    for (field, value) in options {
+        found.about(format_args!("{field} {value}"));
+        first = first.or(Some((field, value)));
     }
+    first
+}
+
+/// Returns the `SELinux` options that may confine a container less.
+fn custom_fields<'a>(context: &'a SecurityContext<'_>) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let usual = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+    let options = context.se_linux_options.iter();
+    options.flat_map(move |options| {
+        let fields = [
+            ("type", &*options.type_, usual.contains(&&*options.type_)),
+            ("user", &*options.user, options.user.is_empty()),
+            ("role", &*options.role, options.role.is_empty()),
+        ];
+        fields.into_iter().filter(|(.., is_usual)| !is_usual).map(|(field, value, _)| (field, value))
+    })
 }

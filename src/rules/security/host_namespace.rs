@@ -42,7 +42,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
     let pod = &context.workload.pod;
     let fields = [("hostNetwork", pod.host_network), ("hostPID", pod.host_pid), ("hostIPC", pod.host_ipc)];
     for (field, _) in fields.into_iter().filter(|(_, shared)| *shared) {
-        found.in_object(
+        found.about(field).in_object(
             format_args!("{}.{field}", context.pod_path()),
             format_args!("{field} shares a namespace of the node: remove the field"),
         );

@@ -1,6 +1,7 @@
 //! A volume that is a directory of the node.
 
 use crate::rules::{Category, Check, Context, Rule, RuleId, Severity, Violations};
+use crate::workload::VolumeContent;
 
 /// A volume that is a directory of the node.
 pub(super) static RULE: Rule = Rule {
@@ -46,7 +47,11 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         } else {
             format!(", and {} can write to it", writers.join(" and "))
         };
-        found.in_object(
+        let path = match &volume.content {
+            VolumeContent::HostPath(source) => &source.path,
+            _ => "",
+        };
+        found.about(format_args!("{} {path}", volume.name)).in_object(
             format_args!("{}.volumes[{index}].hostPath", context.pod_path()),
             format_args!(
                 "volume {} is a directory of the node{writers}: use another kind of volume",

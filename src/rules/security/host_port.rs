@@ -36,8 +36,12 @@ finding. The Pod Security level `baseline` refuses the field.
 fn check(context: &Context<'_>, found: &mut Violations) {
     let on_host_network = context.workload.pod.host_network;
     for place in context.containers() {
-        for (index, port) in place.container.ports.iter().enumerate().filter(|(_, port)| port.host_port != 0)
-        {
+        let ports = place.container.ports.iter().enumerate().filter(|(_, port)| port.host_port != 0);
+        for (index, port) in ports.clone() {
+            // One finding stands for all ports on the host network.
+            for (_, port) in ports.clone().filter(|(other, _)| on_host_network || *other == index) {
+                found.about(format_args!("{}/{}", port.host_port, port.protocol()));
+            }
             found.in_container(
                 &place,
                 format_args!("ports[{index}].hostPort"),

@@ -37,7 +37,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         let Some(capabilities) = place.security().and_then(|own| own.capabilities.as_ref()) else { continue };
         for (index, added) in capabilities.add.iter().enumerate() {
             if !USUAL.contains(&&**added) {
-                found.in_container(
+                found.about(added).in_container(
                     &place,
                     format_args!("securityContext.capabilities.add[{index}]"),
                     format_args!("adds the capability {added}: remove it, or find a lesser one"),

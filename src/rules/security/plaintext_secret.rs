@@ -46,7 +46,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         for (index, var) in place.container.env.iter().enumerate().filter(|(_, var)| var.value_from.is_none())
         {
             if is_plaintext_secret(&var.name, &var.value) {
-                found.in_container(
+                found.about(&*var.name).in_container(
                     &place,
                     format_args!("env[{index}].value"),
                     format_args!(

@@ -48,10 +48,10 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         let handlers =
             probes.map(|(field, probe)| (field, probe.map(|probe| &probe.handler))).into_iter().chain(hooks);
         for (field, handler) in handlers {
-            for (host, _) in handler.into_iter().flat_map(Handler::hosts) {
-                found.in_container(
+            for (field_of_host, host) in handler.into_iter().flat_map(Handler::hosts) {
+                found.about(host).in_container(
                     &place,
-                    format_args!("{field}.{host}"),
+                    format_args!("{field}.{field_of_host}"),
                     format_args!("names a host to connect to: remove it, so that the pod itself is asked"),
                 );
             }

@@ -39,7 +39,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         {
             continue;
         }
-        found.in_object(
+        found.about(format_args!("{} {}", volume.name, volume.sources[0])).in_object(
             format_args!("{}.volumes[{index}].{}", context.pod_path(), volume.sources[0]),
             format_args!("volume {} is of the kind {}: use a claim instead", volume.name, volume.sources[0]),
         );

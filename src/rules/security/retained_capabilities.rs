@@ -43,7 +43,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         if !dropped.iter().any(|dropped| &**dropped == "ALL") {
             let written = dropped.iter().any(|dropped| dropped.eq_ignore_ascii_case("ALL"));
             let change = if written { "write ALL in capitals" } else { "add ALL to capabilities.drop" };
-            found.in_container(
+            found.about("no drop").in_container(
                 &place,
                 "securityContext.capabilities.drop",
                 format_args!("keeps the capabilities of the runtime: {change}"),
@@ -51,7 +51,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         }
         for (index, added) in capabilities.iter().flat_map(|capabilities| &capabilities.add).enumerate() {
             if &**added != "NET_BIND_SERVICE" {
-                found.in_container(
+                found.about(added).in_container(
                     &place,
                     format_args!("securityContext.capabilities.add[{index}]"),
                     format_args!("adds the capability {added}: add NET_BIND_SERVICE at most"),

@@ -38,11 +38,13 @@ const EXACT: [&str; 9] = ["/", "/etc", "/proc", "/sys", "/dev", "/boot", "/lib",
 /// Directories of which no part and no parent may be mounted.
 const TREES: [&str; 3] = ["/var/lib/kubelet", "/var/lib/etcd", "/etc/kubernetes"];
 /// The sockets of container runtimes.
-const SOCKETS: [&str; 8] = [
+const SOCKETS: [&str; 10] = [
     "/var/run/docker.sock",
     "/run/docker.sock",
     "/var/run/containerd/containerd.sock",
     "/run/containerd/containerd.sock",
+    "/var/run/k3s/containerd/containerd.sock",
+    "/run/k3s/containerd/containerd.sock",
     "/var/run/crio/crio.sock",
     "/run/crio/crio.sock",
     "/var/run/cri-dockerd.sock",
@@ -54,7 +56,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
         let VolumeContent::HostPath(source) = &volume.content else { continue };
         let path = clean(&source.path);
         let Some(danger) = danger(&path) else { continue };
-        found.in_object(
+        found.about(format_args!("{} {path}", volume.name)).in_object(
             format_args!("{}.volumes[{index}].hostPath.path", context.pod_path()),
             format_args!("volume {} mounts {path}, {danger}: mount nothing of the kind", volume.name),
         );

@@ -59,7 +59,7 @@ fn check(context: &Context<'_>, found: &mut Violations) {
             && !matches!(value, "" | "runtime/default")
             && !value.starts_with("localhost/")
         {
-            found.in_object(
+            found.about(key).in_object(
                 format_args!("{}.annotations['{key}']", context.workload.pod_metadata_path()),
                 format_args!("turns an AppArmor profile off: use runtime/default"),
             );

@@ -54,7 +54,7 @@ const SAFE: [&str; 14] = [
 fn check(context: &Context<'_>, found: &mut Violations) {
     let sysctls = context.pod_security().into_iter().flat_map(|pod| &pod.sysctls).enumerate();
     for (index, sysctl) in sysctls.filter(|(_, sysctl)| !SAFE.contains(&&*sysctl.name)) {
-        found.in_object(
+        found.about(&*sysctl.name).in_object(
             format_args!("{}.securityContext.sysctls[{index}].name", context.pod_path()),
             format_args!("sets the kernel parameter {}: set it on the node instead", sysctl.name),
         );

@@ -235,6 +235,9 @@ async fn harm_by_a_patch_of_a_deleted_policy_is_withdrawn_and_not_done_again() {
     ranges.delete("small", &DeleteParams::default()).await.unwrap();
     fixture.policy("again", RESOURCES).await;
     fixture.until_condition("again", "Enforcing", "Enforcing", "FailedBefore").await;
+    let rehearse = ["policy", "rehearse", "again", "-n", &fixture.namespace];
+    let rehearsed = on(fixture.base.plane.kubeconfig(), &rehearse);
+    assert!(rehearsed.stdout.contains("FailedBefore"), "only a note says so: {}", rehearsed.stdout);
     let retry = ["policy", "retry", "deployment/web", "-n", &fixture.namespace];
     let asked = on(fixture.base.plane.kubeconfig(), &retry);
     assert_eq!(asked.code, 0, "{}", asked.stderr);

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use crate::analyze::on;
 use crate::apply::apply;
-use crate::control_plane::{AuditEvent, ControlPlane, Mark};
+use crate::control_plane::{AuditEvent, ControlPlane, Mark, free_port};
 use crate::eventually::eventually;
 use crate::process::Process;
 use crate::watch::helpers::{create, degrade, leader, pod};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::DeleteParams;
-use kube_devops::manifests::Mode;
 use kube_devops::manifests::installation::{self, Installation};
+use kube_devops::manifests::{Mode, Permission};
 use kube_devops::policy::DevOpsPolicy;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -46,15 +46,19 @@ async fn install(plane: &ControlPlane, mode: Mode, home: &str, namespaces: &[&st
     (kubeconfig, format!("system:serviceaccount:{home}:{account}"))
 }
 
-/// Asserts that a user was refused nothing, and returns the permissions of the mode that it did not use.
-fn unused(plane: &ControlPlane, mark: Mark, user: &str, mode: Mode) -> Vec<String> {
+/// Asserts that a user was refused nothing, and returns those of its permissions that it did not use.
+pub(crate) fn unused(
+    plane: &ControlPlane,
+    mark: Mark,
+    user: &str,
+    permissions: &[Permission],
+) -> Vec<String> {
     let mut requested = BTreeSet::new();
     for event in plane.requests_since(mark).into_iter().filter(|event| event.by(user)) {
         assert!(![401, 403].contains(&event.code), "refused: {event:?}");
         let dash = if event.subresource.is_empty() { "" } else { "/" };
         requested.insert(format!("{} {}{dash}{}", event.verb, event.resource, event.subresource));
     }
-    let permissions = mode.permissions();
     let granted = permissions.iter().flat_map(|permission| {
         permission.verbs.iter().map(move |verb| format!("{verb} {}", permission.path()))
     });
@@ -91,13 +95,14 @@ async fn exercise_watch(plane: &ControlPlane, mode: Mode, home: &str, shop: &str
     }
     assert!(changes() >= 3);
     let nowhere = Process::start("watch", &kubeconfig, "c", &[&flags[..2], &["-n", "nowhere"]].concat());
-    let is_unused = |what: &str| unused(plane, mark, &user, mode).iter().any(|unused| unused == what);
+    let is_unused =
+        |what: &str| unused(plane, mark, &user, &mode.permissions()).iter().any(|unused| unused == what);
     if namespaces.is_empty() {
         eventually("the namespace is looked up", async || (!is_unused("get namespaces")).then_some(())).await;
     }
     drop(nowhere);
     eventually("events are repeated", async || (!is_unused("patch events")).then_some(())).await;
-    let mut unused = unused(plane, mark, &user, mode);
+    let mut unused = unused(plane, mark, &user, &mode.permissions());
     if !namespaces.is_empty() {
         // Namespaces have no place in a Role, so it reads each of them by name.
         unused.retain(|unused| !["list namespaces", "watch namespaces"].contains(&unused.as_str()));
@@ -152,4 +157,70 @@ async fn reconcile_works_in_chosen_namespaces_by_roles_alone() {
     let refused =
         |event: &&AuditEvent| [401, 403].contains(&event.code) && !event.resource.starts_with("mutating");
     assert_eq!(requests.iter().filter(refused).count(), 0, "{requests:?}");
+}
+
+/// The CRD of an API that the webhook follows where it is installed.
+fn vertical_pod_autoscalers() -> Value {
+    let schema =
+        json!({ "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } });
+    let names = json!({ "plural": "verticalpodautoscalers", "kind": "VerticalPodAutoscaler" });
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": "verticalpodautoscalers.autoscaling.k8s.io",
+            "annotations": { "api-approved.kubernetes.io": "unapproved, for a test" },
+        },
+        "spec": {
+            "group": "autoscaling.k8s.io", "names": names, "scope": "Namespaced",
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": schema }],
+        },
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a control plane: make test"]
+async fn the_webhook_is_refused_nothing_and_uses_everything() {
+    let plane = ControlPlane::start();
+    let client = plane.client().await;
+    assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
+    apply(&client, &vertical_pod_autoscalers()).await.unwrap();
+    let (home, shop) = (plane.namespace("home"), plane.namespace("shop"));
+    let policy = json!({
+        "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy",
+        "metadata": { "name": "base", "namespace": shop },
+        "spec": {
+            "enforcementMode": "enforce", "requireReadinessProbe": true,
+            "admission": { "mutate": true },
+        },
+    });
+    apply(&client, &policy).await.unwrap();
+    let compiled = on(plane.kubeconfig(), &["policy", "compile", "--apply", "-n", &home]);
+    assert_eq!(compiled.code, 0, "{compiled:?}");
+    let (kubeconfig, user) = install(&plane, Mode::Webhook, &home, &[]).await;
+    let mark = plane.mark();
+    let port = free_port().unwrap();
+    let (listen, url) = (format!("127.0.0.1:{port}"), format!("https://127.0.0.1:{port}"));
+    // An authority that lasts some seconds is replaced while the test runs.
+    let flags = [
+        ["--lease-namespace", &home],
+        ["--tls-name", "127.0.0.1"],
+        ["--certificate-interval", "100ms"],
+        ["--authority-lifetime", "12s"],
+        ["--certificate-lifetime", "1h"],
+        ["--rotation-pause", "500ms"],
+    ];
+    let replica = |pod: &str, listen: &str| {
+        let flags = [&["--secure-listen", listen][..], flags.as_flattened()].concat();
+        Process::start("webhook serve", &kubeconfig, pod, &flags).synced()
+    };
+    let _leader = replica("webhook-0", &listen);
+    let _standby = replica("webhook-1", &format!("127.0.0.1:{}", free_port().unwrap()));
+    let installed = on(plane.kubeconfig(), &["webhook", "install-config", "-n", &home, "--url", &url]);
+    assert_eq!(installed.code, 0, "{installed:?}");
+    let permissions = Mode::Webhook.permissions();
+    let left = || unused(&plane, mark, &user, &permissions);
+    let all = eventually("every permission is used", async || left().is_empty().then_some(()));
+    // The assertion names those that are left.
+    let _ = tokio::time::timeout(Duration::from_secs(45), all).await;
+    assert_eq!(left(), [""; 0]);
 }

@@ -43,8 +43,8 @@ fn helm(release: &str, arguments: &[&str], values: &Value) -> Result<String, Str
     if run.status.success() { Ok(text(run.stdout)) } else { Err(text(run.stdout) + &text(run.stderr)) }
 }
 
-/// Returns the objects of a release called `kube-devops`, hooks included.
-fn render(release: &str, values: &Value) -> Vec<Value> {
+/// Returns the objects of a release called `kube-devops` in the namespace `ops`, hooks included.
+pub(super) fn render(release: &str, values: &Value) -> Vec<Value> {
     let chart = chart();
     let arguments = [&["template", "kube-devops", chart.to_str().unwrap()][..], &CAPABILITIES].concat();
     let text =
@@ -54,7 +54,7 @@ fn render(release: &str, values: &Value) -> Vec<Value> {
     documents.filter(|object| !object.is_null()).collect()
 }
 
-fn is_hook(object: &Value) -> bool {
+pub(super) fn is_hook(object: &Value) -> bool {
     object["metadata"]["annotations"]["helm.sh/hook"].is_string()
 }
 

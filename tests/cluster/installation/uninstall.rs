@@ -1,5 +1,7 @@
-//! `uninstall` leaves nothing of ours, and keeps what belongs to users.
+//! `uninstall` leaves nothing of ours and keeps what belongs to users, with the account that the chart gives it.
 
+use super::accounts::unused;
+use super::chart::{is_hook, render};
 use crate::analyze::on;
 use crate::apply::{api_of, apply};
 use crate::control_plane::ControlPlane;
@@ -9,9 +11,12 @@ use kube::Api;
 use kube::api::ListParams;
 use kube_devops::manifests::{
     RECONCILE_LEASE, conflict_policy, conflict_policy_binding, crds, leftovers, manifest, self_fence,
+    uninstall_permissions,
 };
 use kube_devops::operator::FINALIZER;
+use kube_devops::policy::{ADMISSION_LABEL, ADMISSION_NONE};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// A Deployment that is part of an application.
 fn deployment(namespace: &str, application: &str) -> Value {
@@ -25,6 +30,34 @@ fn deployment(namespace: &str, application: &str) -> Value {
     })
 }
 
+/// The account of the chart's hook before the deletion of a release.
+struct Hook {
+    kubeconfig: PathBuf,
+    user: String,
+    arguments: Vec<String>,
+}
+
+impl Hook {
+    /// Installs the account with its roles, as Helm does. The Job stays away: the test is the Job.
+    async fn install(plane: &ControlPlane) -> Self {
+        let client = plane.client().await;
+        let hooks = render("helm4", &json!({})).into_iter().filter(is_hook);
+        let (jobs, account): (Vec<_>, Vec<_>) = hooks
+            .filter(|object| object["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete")
+            .partition(|object| object["kind"] == "Job");
+        for object in &account {
+            apply(&client, object).await.unwrap();
+        }
+        let pod = &jobs[0]["spec"]["template"]["spec"];
+        let name = pod["serviceAccountName"].as_str().unwrap();
+        Self {
+            kubeconfig: plane.account_kubeconfig("ops", name).await,
+            user: format!("system:serviceaccount:ops:{name}"),
+            arguments: serde_json::from_value(pod["containers"][0]["args"].clone()).unwrap(),
+        }
+    }
+}
+
 fn webhook_configuration(kind: &str) -> Value {
     json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": { "name": "kube-devops-webhook" } })
 }
@@ -33,8 +66,12 @@ fn webhook_configuration(kind: &str) -> Value {
 #[ignore = "needs a control plane: make test"]
 async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     let plane = ControlPlane::start();
-    let (client, home, shop) = (plane.client().await, plane.namespace("home"), plane.namespace("shop"));
+    let (client, home, shop) = (plane.client().await, "ops".to_owned(), plane.namespace("shop"));
+    apply(&client, &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": home } }))
+        .await
+        .unwrap();
     assert_eq!(on(plane.kubeconfig(), &["crd", "install"]).code, 0);
+    let hook = Hook::install(&plane).await;
     let in_home = |api: &str, kind: &str, name: &str| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": name, "namespace": home } });
     let objects: Vec<Value> = self_fence(&home, RECONCILE_LEASE, &[])
         .into_iter()
@@ -55,7 +92,15 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
         "apiVersion": "devops.stochastic.io/v1", "kind": "DevOpsPolicy", "spec": {},
         "metadata": { "name": "base", "namespace": shop, "finalizers": [FINALIZER] },
     });
-    for object in objects.iter().chain([&policy]) {
+    let cluster_policy = json!({
+        "apiVersion": "devops.stochastic.io/v1", "kind": "ClusterDevOpsPolicy",
+        "spec": { "namespaceSelector": {} }, "metadata": { "name": "base", "finalizers": [FINALIZER] },
+    });
+    let evaluated = json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": shop, "labels": { ADMISSION_LABEL: ADMISSION_NONE } },
+    });
+    for object in objects.iter().chain([&policy, &cluster_policy, &evaluated]) {
         apply(&client, object).await.unwrap();
     }
     let exists = async |object: &Value| {
@@ -77,10 +122,15 @@ async fn an_uninstall_removes_all_that_is_ours_and_policies_only_on_request() {
     let pods = Api::<Pod>::namespaced(client.clone(), &home);
     let count = async || pods.list(&ListParams::default()).await.unwrap().items.len();
     eventually("the pods of both Deployments", async || (count().await == 2).then_some(())).await;
-    let outcome = on(plane.kubeconfig(), &["uninstall", "-n", &home, "--stop"]);
+    let mark = plane.mark();
+    let arguments: Vec<_> = hook.arguments.iter().map(String::as_str).collect();
+    let outcome = on(&hook.kubeconfig, &arguments);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
     assert!(outcome.stdout.contains(&format!("policy {shop}/base released\n")), "{outcome:?}");
-    assert_eq!(outcome.stdout.lines().count(), 2 + leftovers(&home).len(), "{outcome:?}");
+    assert_eq!(outcome.stdout.lines().count(), 4 + leftovers(&home).len(), "{outcome:?}");
+    // A policy is read again only after a conflict.
+    let unused = unused(&plane, mark, &hook.user, uninstall_permissions());
+    assert_eq!(unused, ["get devopspolicies", "get clusterdevopspolicies"]);
     for object in &objects {
         let kept = object["metadata"]["name"] == "another";
         assert_eq!(exists(object).await, kept, "{object}");

@@ -69,7 +69,7 @@ async fn deny_everything(client: &Client, namespace: &str, items: usize) {
         format!("{};base{parameters};exempt=2026-01-01", rule.id)
     });
     let keys = json!({ "metadata": {
-        "labels": { ADMISSION_LABEL: "native" },
+        "labels": { ADMISSION_LABEL: "deny-and-warn" },
         "annotations": { DENY_ANNOTATION: entries.collect::<Vec<_>>().join(",") },
     } });
     let namespaces: Api<Namespace> = Api::all(client.clone());

@@ -337,7 +337,7 @@ async fn the_fence_holds_the_operator_to_its_own_keys() {
         patch(refused.clone()).await.expect_err(&refused.to_string());
     }
     patch(json!({ "metadata": {
-        "labels": { ADMISSION_LABEL: "native" }, "annotations": { DENY_ANNOTATION: "latest-tag;a" },
+        "labels": { ADMISSION_LABEL: "deny-and-warn" }, "annotations": { DENY_ANNOTATION: "latest-tag;a" },
     } }))
     .await
     .unwrap();

@@ -3,7 +3,7 @@
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube_devops::policy::{DENY_ANNOTATION, WARN_ANNOTATION};
+use kube_devops::policy::{ADMISSION_DENY_AND_WARN, DENY_ANNOTATION, WARN_ANNOTATION};
 use kube_devops::rules::RULES;
 use serde_json::{Value, json};
 
@@ -55,7 +55,13 @@ pub(super) async fn the_largest_objects_are_evaluated_by_all_rules(client: &Clie
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("apps", "v1", "Deployment"));
     let deployments: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
-    annotate(client, namespace, json!({ DENY_ANNOTATION: rules.join(","), WARN_ANNOTATION: "" })).await;
+    annotate(
+        client,
+        namespace,
+        ADMISSION_DENY_AND_WARN,
+        json!({ DENY_ANNOTATION: rules.join(","), WARN_ANNOTATION: "" }),
+    )
+    .await;
     for (containers, variables) in [(500, 22), (1, 500)] {
         let made = large(containers, variables, &format!("{}/a", "a".repeat(90)));
         let made: DynamicObject = serde_json::from_value(made).unwrap();

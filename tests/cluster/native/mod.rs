@@ -5,3 +5,4 @@ mod kept;
 mod limits;
 mod objects;
 mod one_verdict;
+mod updates;

@@ -11,10 +11,10 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use kube_devops::admission::{NewViolation, decide, parse_review};
 use kube_devops::enforcement::PATCHED_FIELDS;
-use kube_devops::governance::{AnnotatedExemptions, evaluate, evaluate_workload};
+use kube_devops::governance::{AnnotatedExemptions, evaluate_for_admission};
 use kube_devops::policy::{
-    ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION, DevOpsPolicy, EffectivePolicy,
-    EnforcementMode, WARN_ANNOTATION,
+    ADMISSION_DENY_AND_WARN, ADMISSION_LABEL, AdmissionVerdict, CompiledPolicy, DENY_ANNOTATION,
+    DevOpsPolicy, EnforcementMode, WARN_ANNOTATION,
 };
 use kube_devops::rules::{RULES, RuleId, Violation};
 use kube_devops::workload::{EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL, Fields, Workload, WorkloadKind};
@@ -41,6 +41,7 @@ async fn the_native_policies_and_the_engine_agree_on_every_object() {
     wait_for_policies(&client, &ready).await;
     limits::the_largest_objects_are_evaluated_by_all_rules(&client, &ready).await;
     super::budget::the_largest_objects_fit(&plane, &client).await;
+    super::updates::what_makes_an_object_worse_is_denied(&client, &plane.namespace("updates")).await;
     let (mut compared, mut denied, mut updates) = (0, 0, 0);
     for seed in 0..rounds(14, 420) {
         let mut rng = Rng::with_seed(seed as u64);
@@ -174,7 +175,7 @@ fn rules(rng: &mut Rng, count: usize) -> Value {
 /// Waits until the API server evaluates by both policies, which it compiles one after the other.
 async fn wait_for_policies(client: &Client, namespace: &str) {
     let annotations = json!({ DENY_ANNOTATION: "latest-tag;a", WARN_ANNOTATION: "missing-liveness;a" });
-    annotate(client, namespace, annotations).await;
+    annotate(client, namespace, ADMISSION_DENY_AND_WARN, annotations).await;
     eventually("both policies are in effect", async || {
         let (denied, warned) = probe(client, namespace).await;
         (!denied.is_empty() && !warned.is_empty()).then_some(())
@@ -186,7 +187,7 @@ async fn wait_for_policies(client: &Client, namespace: &str) {
 async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolicy]) {
     let today = "1970-01-01".parse().unwrap();
     let verdict = AdmissionVerdict::exempting(policies, |_| false, today).unwrap();
-    annotate(client, namespace, json!(verdict.annotations())).await;
+    annotate(client, namespace, verdict.label(), json!(verdict.annotations())).await;
     eventually("the verdict is in effect", async || {
         let (denied, warned) = probe(client, namespace).await;
         (!denied.is_empty() || !warned.is_empty()).then_some(())
@@ -194,9 +195,8 @@ async fn put_verdict(client: &Client, namespace: &str, policies: &[CompiledPolic
     .await;
 }
 
-pub(super) async fn annotate(client: &Client, namespace: &str, annotations: Value) {
-    let patch =
-        json!({ "metadata": { "labels": { ADMISSION_LABEL: "native" }, "annotations": annotations } });
+pub(super) async fn annotate(client: &Client, namespace: &str, label: &str, annotations: Value) {
+    let patch = json!({ "metadata": { "labels": { ADMISSION_LABEL: label }, "annotations": annotations } });
     let namespaces = Api::<Namespace>::all(client.clone());
     namespaces.patch(namespace, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
 }
@@ -573,11 +573,11 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
         let effective = left.as_ref().unwrap_or(effective);
         let before: BTreeSet<_> = old
             .iter()
-            .flat_map(|old| violations(effective, old, now))
-            .map(|violation| (violation.rule, violation.container))
+            .flat_map(|old| evaluate_for_admission(effective, old, now))
+            .flat_map(|violation| wrong(&violation))
             .collect();
-        for violation in violations(effective, &new, now) {
-            if before.contains(&(violation.rule, violation.container.clone())) {
+        for violation in evaluate_for_admission(effective, &new, now) {
+            if wrong(&violation).iter().all(|wrong| before.contains(wrong)) {
                 continue;
             }
             let spec = &known.policy.spec;
@@ -598,13 +598,11 @@ fn by_engine(policies: &[CompiledPolicy], kind: &str, old: Option<&Value>, new: 
     (short(denied), short(warned))
 }
 
-/// Returns the violations of a pod or template, and those of the workload unless a controller has made it.
-fn violations(policy: &EffectivePolicy, workload: &Workload<'_>, now: Timestamp) -> Vec<Violation> {
-    let mut violations = evaluate(policy, workload, now, true).violations;
-    if workload.metadata.controller().is_none() {
-        violations.extend(evaluate_workload(policy, workload, now, true).violations);
-    }
-    violations
+/// Returns rule, container and value of what a violation says is wrong.
+fn wrong(violation: &Violation) -> Vec<(RuleId, Option<String>, String)> {
+    let Violation { rule, container, values, .. } = violation;
+    let values = if values.is_empty() { vec![String::new()] } else { values.clone() };
+    values.into_iter().map(|value| (*rule, container.clone(), value)).collect()
 }
 
 /// Returns the findings of the webhook.
