@@ -29,7 +29,7 @@ use kube_devops::governance::{Analysis, AnnotatedExemptions, Scope};
 use kube_devops::operator::{AdmissionState, EvaluationOutcome, Inventory, evaluate_namespace, next_status};
 use kube_devops::policy::{DevOpsPolicy, EffectivePolicy};
 use kube_devops::remediation::EnforcementState;
-use kube_devops::workload::{Kind, Kinds, Object, Workload, WorkloadKind};
+use kube_devops::workload::{Fields, Kind, Kinds, Object, Text, Workload, WorkloadKind};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 
@@ -41,7 +41,8 @@ const NAMESPACE: &str = "production";
 const LIMIT: Duration = Duration::from_millis(2);
 
 fn main() {
-    if memory::fill(fill) {
+    // The second argument names the rules.
+    if memory::fill(|pods, rules| fill(pods, fields(rules))) {
         return;
     }
     let arguments: Vec<String> = std::env::args().collect();
@@ -50,18 +51,29 @@ fn main() {
     }
     let pods = arguments.iter().skip_while(|argument| *argument != "--pods").nth(1);
     let pods = pods.map_or(50_000, |pods| pods.parse().expect("--pods takes a number"));
-    memory::print("inventory", pods);
+    for rules in ["default", "recommended", "all"] {
+        memory::print(&format!("inventory for the rules {rules}"), pods, rules);
+    }
     reconcile();
     relate(2 * pods);
 }
 
 /// Reads pods into an inventory, as the operator's watch does.
-fn fill(pods: usize) -> Inventory {
+fn fill(pods: usize, fields: Fields) -> Inventory {
     let mut inventory = Inventory::default();
     for pod in generate::pods(pods, SEED) {
-        inventory.apply(Workload::from_json_owned(WorkloadKind::Pod, &pod).expect("a pod"));
+        let workload = Workload::from_json_with(fields, WorkloadKind::Pod, &pod).expect("a pod");
+        let name = |name: &Option<Text<'_>>| name.as_deref().unwrap_or_default().to_owned();
+        let (namespace, name) = (name(&workload.metadata.namespace), name(&workload.metadata.name));
+        inventory.apply(workload);
+        inventory.observe(WorkloadKind::Pod, &namespace, &name, &pod, Timestamp::UNIX_EPOCH);
     }
     inventory
+}
+
+/// Returns the fields that rules read of pods.
+fn fields(rules: &str) -> Fields {
+    EffectivePolicy::select(rules).expect("a list of rules").fields_of_stored()
 }
 
 fn reconcile() {

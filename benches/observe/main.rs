@@ -43,7 +43,7 @@ const AT_ONCE: usize = 16;
 const NAMESPACES: usize = 1_000;
 
 fn main() {
-    if memory::fill(fill) {
+    if memory::fill(|pods, _| fill(pods)) {
         return;
     }
     let arguments: Vec<String> = std::env::args().collect();
@@ -53,7 +53,7 @@ fn main() {
     }
     let pods = arguments.iter().skip_while(|argument| *argument != "--pods").nth(1);
     let pods: usize = pods.map_or(100_000, |pods| pods.parse().expect("--pods takes a number"));
-    memory::print("scoreboard", pods);
+    memory::print("scoreboard", pods, "");
     events(pods);
     scrape();
 }
@@ -94,7 +94,7 @@ fn events(pods: usize) {
         let parts = texts.chunks(AT_ONCE).map(|texts| {
             let mut changed: Vec<_> = texts.iter().map(|text| parse(text)).collect();
             let statuses = changed.iter_mut().flat_map(|pod| &mut pod.status);
-            let containers = statuses.flat_map(|status| &mut status.container_statuses);
+            let containers = statuses.flat_map(|status| status.container_statuses.iter_mut());
             containers.for_each(|container| container.restart_count = restarts);
             let start = Instant::now();
             for pod in &changed {

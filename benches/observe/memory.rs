@@ -7,25 +7,25 @@ use std::process::{Command, Stdio};
 /// Makes this program read pods and print its memory in bytes before and after.
 const FILL: &str = "--fill";
 
-/// Reads the pods if this process was started for that.
-pub(crate) fn fill<T>(read: impl FnOnce(usize) -> T) -> bool {
+/// Reads the pods, by an argument, if this process was started for that.
+pub(crate) fn fill<T>(read: impl FnOnce(usize, &str) -> T) -> bool {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, flag, pods] = arguments.as_slice() else { return false };
+    let [_, flag, pods, rest @ ..] = arguments.as_slice() else { return false };
     if flag != FILL {
         return false;
     }
     let pods = pods.parse().unwrap();
     let before = resident();
-    let filled = black_box(read(pods));
+    let filled = black_box(read(pods, rest.first().map_or("", String::as_str)));
     println!("{before} {}", resident());
     drop(filled);
     true
 }
 
 /// Reads a number of pods in a separate process and prints the memory that they took.
-pub(crate) fn print(what: &str, pods: usize) {
+pub(crate) fn print(what: &str, pods: usize, argument: &str) {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args([FILL, &pods.to_string()])
+        .args([FILL, &pods.to_string(), argument])
         .stderr(Stdio::inherit())
         .output()
         .unwrap();

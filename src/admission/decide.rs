@@ -14,7 +14,7 @@ use crate::enforcement::PATCHED_FIELDS;
 use crate::governance::{AnnotatedExemptions, evaluate_custom, evaluate_for_admission};
 use crate::policy::{CompiledPolicy, EffectivePolicy, EnforcementMode};
 use crate::rules::{RuleId, Severity, Violation, fix_of};
-use crate::workload::{Fields, Kinds, Workload, WorkloadKind, WorkloadKinds};
+use crate::workload::{Fields, Workload, WorkloadKind};
 
 /// An object that cannot be read, although the API server accepted it.
 #[derive(Debug, thiserror::Error)]
@@ -98,14 +98,8 @@ pub fn decide(
 
 /// Returns the fields that the rules of the policies read. Rules of the policies' own read the JSON.
 fn fields(policies: &[CompiledPolicy]) -> Fields {
-    let mut effective = policies.iter().filter_map(|known| known.effective.as_ref().ok());
-    let custom = effective.clone().map(|policy| policy.custom_kinds());
-    let custom = custom.fold(WorkloadKinds::default(), WorkloadKinds::union);
-    if !custom.is_empty() {
-        return Fields::Raw(Kinds::default(), custom);
-    }
-    let reads_details = effective.any(|policy| policy.rules().iter().any(|enabled| enabled.rule.details));
-    if reads_details { Fields::All } else { Fields::Default }
+    let effective = policies.iter().filter_map(|known| known.effective.as_ref().ok());
+    effective.fold(Fields::Default, |fields, policy| fields.union(policy.fields_of_stored()))
 }
 
 fn read<'a>(

@@ -21,7 +21,7 @@ use crate::policies::Policies;
 use crate::policy::{CompiledPolicy, EnforcementMode, SystemNamespaces};
 use crate::remediation::{PodHealth, RemediationSettings, Remediator, WorkloadSource};
 use crate::rules::Severity;
-use crate::workload::{Kind, Kinds, PolicyRef, Workload, WorkloadKind, WorkloadKinds};
+use crate::workload::{Fields, Kind, Kinds, PolicyRef, Workload, WorkloadKind};
 
 /// The settings of the operator.
 #[derive(Clone)]
@@ -56,8 +56,8 @@ pub struct Operator {
     pub(super) cluster_name: Option<String>,
     /// Notified after a change of the inventory.
     pub(super) changed: Notify,
-    /// The kinds of objects that rules of policies' own evaluate. Their watches keep the JSON.
-    custom_kinds: watch::Sender<WorkloadKinds>,
+    /// The fields of pods and workloads that rules of policies read; `None` until the policies were listed.
+    fields: watch::Sender<Option<Fields>>,
     /// The kinds that rules of policies read beside pods and workloads. They are followed while that is so.
     related_kinds: watch::Sender<Kinds>,
     /// The kinds that rules of cluster policies about objects without a namespace read.
@@ -127,7 +127,7 @@ impl Operator {
             audit_interval,
             cluster_name,
             changed: Notify::new(),
-            custom_kinds: watch::Sender::default(),
+            fields: watch::Sender::default(),
             related_kinds: watch::Sender::default(),
             cluster_kinds: watch::Sender::default(),
             clock,
@@ -204,9 +204,9 @@ impl Operator {
         }
     }
 
-    /// Follows the kinds of objects that rules of policies' own evaluate.
-    pub(super) fn custom_kinds(&self) -> watch::Receiver<WorkloadKinds> {
-        self.custom_kinds.subscribe()
+    /// Follows the fields of pods and workloads that rules of policies read.
+    pub(super) fn fields(&self) -> watch::Receiver<Option<Fields>> {
+        self.fields.subscribe()
     }
 
     /// Follows the kinds that rules of policies read beside pods and workloads.
@@ -214,15 +214,15 @@ impl Operator {
         self.related_kinds.subscribe()
     }
 
-    /// Takes the kinds of objects that rules read from the policies.
-    pub(super) fn note_kinds(&self) {
+    /// Takes the kinds and fields of objects that rules read from the policies.
+    pub(super) fn note_reads(&self) {
         let policies = self.policies.all();
         let policies =
             policies.iter().filter(|one| !self.policies.is_system(&one.policy.reference().namespace));
         let effective = policies.filter_map(|policy| policy.effective.as_ref().ok());
-        let (mut custom, mut related) = (WorkloadKinds::default(), Kinds::default());
+        let (mut fields, mut related) = (Fields::Default, Kinds::default());
         for rules in effective {
-            custom = custom.union(rules.custom_kinds());
+            fields = fields.union(rules.fields_of_stored());
             related = related.union(rules.follows());
         }
         let mut of_cluster = Kinds::default();
@@ -232,7 +232,8 @@ impl Operator {
         }
         related = related.union(of_cluster);
         self.cluster_kinds.send_replace(of_cluster);
-        self.custom_kinds.send_if_modified(|known| std::mem::replace(known, custom) != custom);
+        let fields = Some(fields);
+        self.fields.send_if_modified(|known| std::mem::replace(known, fields) != fields);
         self.related_kinds.send_if_modified(|known| std::mem::replace(known, related) != related);
     }
 

@@ -295,7 +295,7 @@ mod tests {
                     expression: 'object.metadata.name == namespaceObject.metadata.name'}]}";
         let policy = policy_of(spec);
         let json = object("Deployment", "web", None, "").to_string();
-        let kept = [Workload::from_json_with_raw(WorkloadKind::Deployment, &json).unwrap()];
+        let kept = [Workload::from_json_with(policy.fields(), WorkloadKind::Deployment, &json).unwrap()];
         let namespace = |name: &str| Some(json!({ "metadata": { "name": name } }));
         let evaluate = |of: Option<Json>| {
             evaluate_within(&policy, ("n", of), kept.iter(), AnnotatedExemptions::default(), at(0))
@@ -305,9 +305,24 @@ mod tests {
         assert_eq!(evaluate(None).unknown, [unknown]);
         let mut inventory = crate::operator::Inventory::default();
         inventory.apply(Workload::from_json_owned(WorkloadKind::Deployment, &json).unwrap());
-        assert!(inventory.lacks_raw("n", policy.custom_kinds()));
+        assert!(inventory.lacks("n", policy.fields()));
         inventory.apply(kept[0].clone());
-        assert!(!inventory.lacks_raw("n", policy.custom_kinds()));
+        assert!(!inventory.lacks("n", policy.fields()));
+    }
+
+    #[test]
+    fn a_rule_waits_until_the_fields_that_it_reads_are_kept() {
+        let of_score = policy_of("{forbidLatestTag: true}").fields_of_stored();
+        let of_details = policy_of("{rules: [{id: host-namespace}]}").fields_of_stored();
+        let json = object("Deployment", "web", None, "").to_string();
+        let read = |fields| Workload::from_json_with(fields, WorkloadKind::Deployment, &json).unwrap();
+        let mut inventory = crate::operator::Inventory::default();
+        for (kept, lacks) in [(of_score, true), (of_details, false)] {
+            inventory.apply(read(kept));
+            assert!(!inventory.take_changed().is_empty(), "other fields of the same object are a change");
+            assert_eq!(inventory.lacks("n", of_details), lacks);
+            assert!(!inventory.lacks("n", of_score));
+        }
     }
 
     #[test]

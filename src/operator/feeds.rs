@@ -24,7 +24,7 @@ use crate::cluster::{self, Event, ListMark, RawObject, Sink, WatchFailure, Watch
 use crate::enforcement::{self, KINDS, Trace};
 use crate::policies::{self, PolicyChange};
 use crate::policy::{DevOpsPolicy, PolicyAuditResult};
-use crate::workload::{PolicyRef, Workload, WorkloadKind};
+use crate::workload::{Fields, PolicyRef, Workload, WorkloadKind};
 
 /// Each watch holds this until its first list is complete.
 #[derive(Clone)]
@@ -107,7 +107,8 @@ async fn follow_reports(operator: &Operator, within: Option<String>) {
     cluster::follow(&operator.cluster, report_keeper::request(within), sink, ()).await;
 }
 
-/// Follows the objects of one kind. Begins anew when the rules of policies' own start or cease to evaluate them.
+/// Follows the objects of one kind, as soon as the fields that rules of policies read are known. Begins anew when those
+/// fields change.
 async fn follow_kind(
     operator: &Operator,
     request: WatchRequest,
@@ -115,11 +116,15 @@ async fn follow_kind(
     within: Option<String>,
     listing: Listing,
 ) {
-    let mut custom = operator.custom_kinds();
-    let mut listing = Some(listing);
+    let (mut reads, mut listing) = (operator.fields(), Some(listing));
+    let of_kind = |fields: &Option<Fields>| fields.map(|fields| fields.of_kind(kind));
     loop {
-        let keeps_raw = custom.borrow_and_update().contains(kind);
-        let sink = Objects { operator, kind, within: within.clone(), keeps_raw, mark: ListMark::default() };
+        // The sender lives as long as the operator.
+        let Some(fields) = reads.wait_for(Option::is_some).await.ok().and_then(|fields| of_kind(&fields))
+        else {
+            return;
+        };
+        let sink = Objects { operator, kind, within: within.clone(), fields, mark: ListMark::default() };
         let (synced, listed) = oneshot::channel::<()>();
         let follow = cluster::follow(&operator.cluster, request.clone(), sink, synced);
         // The sender is dropped once everything was listed.
@@ -131,7 +136,7 @@ async fn follow_kind(
         tokio::select! {
             () = follow => {}
             () = release => {}
-            _ = custom.wait_for(|kinds| kinds.contains(kind) != keeps_raw) => {}
+            _ = reads.wait_for(|new| of_kind(new) != Some(fields)) => {}
         }
     }
 }
@@ -142,8 +147,8 @@ struct Objects<'o> {
     kind: WorkloadKind,
     /// The namespace that is followed; `None` for all of them.
     within: Option<String>,
-    /// True if a rule of a policy's own evaluates the objects.
-    keeps_raw: bool,
+    /// The fields that are kept.
+    fields: Fields,
     mark: ListMark,
 }
 
@@ -157,8 +162,8 @@ impl Sink for Objects<'_> {
     }
 
     fn apply(&mut self, object: &RawObject) -> Result<(), String> {
-        let read = if self.keeps_raw { Workload::from_json_with_raw } else { Workload::from_json_owned };
-        let workload = read(self.kind, object.json()).map_err(|error| error.to_string())?;
+        let workload = Workload::from_json_with(self.fields, self.kind, object.json())
+            .map_err(|error| error.to_string())?;
         let is_patched = KINDS.contains(&self.kind);
         let trace =
             is_patched.then(|| Trace::read(object.json())).transpose().map_err(|error| error.to_string())?;
@@ -312,7 +317,7 @@ fn take(
 ) {
     // While policies are listed, their end stands for all of them.
     if !matches!(change, PolicyChange::Applied { listing: true, .. }) {
-        operator.note_kinds();
+        operator.note_reads();
     }
     match change {
         PolicyChange::Applied { after, listing, .. } => {

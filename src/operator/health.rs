@@ -1,14 +1,16 @@
 //! The health of pods and rollouts, as the watches show it, to detect a verified patch that does harm. Pure.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::cluster::shrink;
 use crate::enforcement::harm::{Restart, UnreadyContainer};
 use crate::remediation::PodHealth;
-use crate::workload::WorkloadKind;
+use crate::workload::{Interner, List, Text, WorkloadKind};
 
 /// The time for which restarts are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
@@ -18,7 +20,7 @@ const MOST: usize = 12;
 /// The health of the pods, and the workloads whose pods are not created. After a gap in the watch it starts again.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    pods: HashMap<String, HashMap<String, PodHealth>>,
+    pods: HashMap<Arc<str>, HashMap<Text<'static>, Box<PodHealth>>>,
     refused: HashMap<(WorkloadKind, String, String), Timestamp>,
     /// The end of the last gap in each namespace; `None` for all of them.
     resumed: HashMap<Option<String>, Timestamp>,
@@ -115,14 +117,20 @@ struct RolloutStatus {
 
 impl Health {
     /// Updates a pod; returns true if anything changed. An unreadable pod has no health.
-    pub(super) fn apply_pod(&mut self, namespace: &str, name: &str, json: &str, now: Timestamp) -> bool {
+    pub(super) fn apply_pod(
+        &mut self,
+        (namespace, name): (&str, &Text<'static>),
+        json: &str,
+        now: Timestamp,
+        interner: &mut Interner,
+    ) -> bool {
         let Ok(pod) = serde_json::from_str::<Pod>(json) else { return false };
-        let pods = self.pods.entry(namespace.to_owned()).or_default();
-        let known = pods.get(name);
-        let next = health_of(pod, known, now);
+        let pods = self.pods.entry(interner.text(namespace)).or_default();
+        let known = pods.get(&**name).map(|known| &**known);
+        let next = health_of(pod, known, now, interner);
         let changed = known != Some(&next);
         if changed {
-            pods.insert(name.to_owned(), next);
+            pods.insert(name.clone(), Box::new(next));
         }
         changed
     }
@@ -151,6 +159,7 @@ impl Health {
             self.refused.remove(&(kind, namespace.to_owned(), name.to_owned()));
         } else if let Some(pods) = self.pods.get_mut(namespace) {
             pods.remove(name);
+            shrink(pods);
             if pods.is_empty() {
                 self.pods.remove(namespace);
             }
@@ -163,9 +172,9 @@ impl Health {
         let concerned = |namespace: &str| within.is_none_or(|within| within == namespace);
         let pods = self.pods.iter_mut().filter(|(namespace, _)| concerned(namespace));
         for pod in pods.flat_map(|(_, pods)| pods.values_mut()) {
-            pod.restarts.clear();
+            pod.restarts = Box::default();
             // The time of restarts during the gap is unknown.
-            pod.counts.clear();
+            pod.counts = List::default();
         }
     }
 
@@ -188,7 +197,7 @@ impl Health {
 
     /// Returns the health of a pod.
     pub(super) fn pod(&self, namespace: &str, name: &str) -> Option<&PodHealth> {
-        self.pods.get(namespace)?.get(name)
+        self.pods.get(namespace)?.get(name).map(|health| &**health)
     }
 
     /// Returns the time since which the pods of a workload are not created.
@@ -197,7 +206,7 @@ impl Health {
     }
 }
 
-fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
+fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp, interner: &mut Interner) -> PodHealth {
     let ready = pod.status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
     let created = pod.metadata.creation_timestamp.unwrap_or(Timestamp::MIN);
     let (mut counts, mut unready) = (Vec::new(), Vec::new());
@@ -209,10 +218,10 @@ fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
         unready.extend(running.map(|running| UnreadyContainer { name: name.clone(), running, started }));
         counts.push((name, restart_count));
     }
-    let mut restarts: Vec<Restart> = known.map_or_else(Vec::new, |known| known.restarts.clone());
+    let mut restarts: Vec<Restart> = known.map_or_else(Vec::new, |known| known.restarts.to_vec());
     restarts.retain(|restart| now.duration_since(restart.at) <= KEPT);
     for (container, count) in &counts {
-        let before = known.and_then(|known| known.counts.iter().find(|(name, _)| name == container));
+        let before = known.and_then(|known| known.counts.iter().find(|(name, _)| **name == **container));
         let more = before.map_or(0, |(_, before)| count.saturating_sub(*before));
         let new = (0..more).map(|_| Restart { container: container.clone(), at: now });
         restarts.extend(new.take(MOST));
@@ -220,16 +229,19 @@ fn health_of(pod: Pod, known: Option<&PodHealth>, now: Timestamp) -> PodHealth {
     let surplus = restarts.len().saturating_sub(MOST);
     restarts.drain(..surplus);
     let labels = pod.metadata.labels.unwrap_or_default();
+    let revision = labels.pod_template_hash.or(labels.controller_revision_hash);
+    let mut counts = counts.into_iter().map(|(name, count)| (name.into(), count)).collect();
+    interner.share_counts(&mut counts);
     PodHealth {
-        node: pod.spec.node_name.unwrap_or_default(),
-        revision: labels.pod_template_hash.or(labels.controller_revision_hash).unwrap_or_default(),
+        node: interner.text(&pod.spec.node_name.unwrap_or_default()),
+        revision: interner.text(&revision.unwrap_or_default()),
         started: pod.status.start_time,
         ready: ready.is_some_and(|ready| ready.status == "True"),
         since: ready.and_then(|ready| ready.last_transition_time).unwrap_or(created),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         counts,
-        restarts,
-        unready,
+        restarts: restarts.into(),
+        unready: unready.into(),
     }
 }
 
@@ -273,6 +285,16 @@ mod tests {
         .to_string()
     }
 
+    fn apply_pod(
+        health: &mut Health,
+        namespace: &str,
+        name: &'static str,
+        json: &str,
+        now: Timestamp,
+    ) -> bool {
+        health.apply_pod((namespace, &name.into()), json, now, &mut Interner::default())
+    }
+
     #[test]
     fn restarts_are_those_that_were_seen_since_the_last_gap() {
         let mut health = Health::default();
@@ -280,21 +302,21 @@ mod tests {
             let pod = health.pod("n", "a").unwrap();
             pod.restarts.iter().map(|restart| restart.at).collect::<Vec<_>>()
         };
-        assert!(health.apply_pod("n", "a", &pod(7, true), at(10)));
+        assert!(apply_pod(&mut health, "n", "a", &pod(7, true), at(10)));
         assert!(restarts(&health).is_empty(), "nobody saw when they happened");
-        assert!(!health.apply_pod("n", "a", &pod(7, true), at(11)), "nothing changed");
-        assert!(health.apply_pod("n", "a", &pod(8, false), at(12)));
-        assert!(health.apply_pod("n", "a", &pod(10, true), at(20)));
+        assert!(!apply_pod(&mut health, "n", "a", &pod(7, true), at(11)), "nothing changed");
+        assert!(apply_pod(&mut health, "n", "a", &pod(8, false), at(12)));
+        assert!(apply_pod(&mut health, "n", "a", &pod(10, true), at(20)));
         assert_eq!(restarts(&health), [at(12), at(20), at(20)]);
         health.interrupt(None);
         assert_eq!(health.since("n"), None);
         health.resume(None, at(600));
         assert!(restarts(&health).is_empty());
-        health.apply_pod("n", "a", &pod(11, true), at(601));
+        apply_pod(&mut health, "n", "a", &pod(11, true), at(601));
         assert!(restarts(&health).is_empty(), "it may have been in the gap");
-        health.apply_pod("n", "a", &pod(12, true), at(4300));
+        apply_pod(&mut health, "n", "a", &pod(12, true), at(4300));
         assert_eq!(restarts(&health), [at(4300)], "an hour later");
-        health.apply_pod("n", "a", &pod(500, true), at(4301));
+        apply_pod(&mut health, "n", "a", &pod(500, true), at(4301));
         assert_eq!(restarts(&health).len(), MOST);
         health.remove(WorkloadKind::Pod, "n", "a");
         assert!(health.pod("n", "a").is_none() && health.pods.is_empty());
@@ -312,8 +334,8 @@ mod tests {
         health.resume(Some("n"), at(20));
         assert_eq!((health.since("m"), health.since("n")), (Some(at(10)), Some(at(20))));
         for restarts in 0..2 {
-            health.apply_pod("m", "a", &pod(restarts, true), at(21));
-            health.apply_pod("n", "a", &pod(restarts, true), at(21));
+            apply_pod(&mut health, "m", "a", &pod(restarts, true), at(21));
+            apply_pod(&mut health, "n", "a", &pod(restarts, true), at(21));
         }
         health.interrupt(Some("n"));
         assert_eq!((health.since("m"), health.since("n")), (Some(at(10)), None));
@@ -337,7 +359,7 @@ mod tests {
     fn a_watch_that_resumes_without_a_list_counts_restarts_after_the_next_change() {
         let mut health = Health::default();
         health.resume(None, at(0));
-        health.apply_pod("n", "a", &pod(2, true), at(1));
+        apply_pod(&mut health, "n", "a", &pod(2, true), at(1));
         health.interrupt(None);
         health.resume(None, at(600));
         let restarts = |health: &Health| {
@@ -345,10 +367,10 @@ mod tests {
             pod.restarts.iter().map(|restart| restart.at).collect::<Vec<_>>()
         };
         assert!(health.pod("n", "a").is_some_and(|pod| pod.ready), "an unchanged pod sends no event");
-        health.apply_pod("n", "a", &pod(5, true), at(601));
+        apply_pod(&mut health, "n", "a", &pod(5, true), at(601));
         assert!(restarts(&health).is_empty(), "three restarts may have been in the gap");
         for second in 602..605 {
-            health.apply_pod("n", "a", &pod(u32::try_from(second - 596).unwrap(), true), at(second));
+            apply_pod(&mut health, "n", "a", &pod(u32::try_from(second - 596).unwrap(), true), at(second));
         }
         assert_eq!(restarts(&health), [at(602), at(603), at(604)]);
     }
@@ -356,23 +378,23 @@ mod tests {
     #[test]
     fn the_health_of_a_pod_is_read() {
         let mut health = Health::default();
-        health.apply_pod("n", "a", &pod(0, false), at(10));
+        apply_pod(&mut health, "n", "a", &pod(0, false), at(10));
         let read = health.pod("n", "a").unwrap();
-        assert_eq!((read.node.as_str(), read.revision.as_str()), ("one", "7f9"));
+        assert_eq!((&*read.node, &*read.revision), ("one", "7f9"));
         assert_eq!(
             (read.started, read.since, read.ready, read.terminating),
             (Some(at(1)), at(5), false, false)
         );
         let main = UnreadyContainer { name: "main".to_owned(), running: at(2), started: true };
-        assert_eq!(read.unready, [main]);
-        health.apply_pod("n", "a", &pod(0, true), at(10));
+        assert_eq!(*read.unready, [main]);
+        apply_pod(&mut health, "n", "a", &pod(0, true), at(10));
         assert!(health.pod("n", "a").unwrap().unready.is_empty());
         let waiting = r#"{"status":{"containerStatuses":[{"name":"main","state":{"waiting":{}}}]}}"#;
-        health.apply_pod("n", "a", waiting, at(10));
+        apply_pod(&mut health, "n", "a", waiting, at(10));
         assert!(health.pod("n", "a").unwrap().unready.is_empty(), "it does not run");
-        assert!(!health.apply_pod("n", "b", "7", at(10)));
+        assert!(!apply_pod(&mut health, "n", "b", "7", at(10)));
         let null = r#"{"metadata":{"labels":null},"status":{"conditions":null,"containerStatuses":null}}"#;
-        health.apply_pod("n", "b", null, at(10));
+        apply_pod(&mut health, "n", "b", null, at(10));
         assert!(!health.pod("n", "b").unwrap().ready);
     }
 

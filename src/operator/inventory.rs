@@ -10,7 +10,7 @@ use super::related_objects::RelatedObjects;
 use crate::cluster::{ListMark, Store};
 use crate::enforcement::{Service, Trace};
 use crate::governance::AnnotatedExemptions;
-use crate::workload::{Interner, Text, Workload, WorkloadKind, WorkloadKinds};
+use crate::workload::{Fields, Interner, Text, Workload, WorkloadKind};
 
 /// The existing objects, and the namespaces with changes that rules can read.
 ///
@@ -67,8 +67,13 @@ impl Inventory {
         let namespace = workload.metadata.namespace.clone().unwrap_or_default();
         let name = workload.metadata.name.clone().unwrap_or_else(|| workload.name().to_owned().into());
         let key = (workload.kind, name);
-        let new = Known { workload, trace: trace.map(Box::new) };
-        if self.objects.see(&namespace, &key).is_none_or(|known| **known != new) {
+        let mut new = Known { workload, trace: trace.map(Box::new) };
+        let known = self.objects.see(&namespace, &key);
+        if known.as_ref().is_none_or(|known| ***known != new) {
+            if let Some(known) = known {
+                // The keys of maps hold this copy of the name.
+                new.workload.metadata.name.clone_from(&known.workload.metadata.name);
+            }
             self.objects.insert(&namespace, key, Box::new(new));
             self.note_change(&namespace);
         }
@@ -90,11 +95,12 @@ impl Inventory {
 
     /// Takes the health of an object that [`Inventory::apply`] took.
     pub fn observe(&mut self, kind: WorkloadKind, namespace: &str, name: &str, json: &str, now: Timestamp) {
-        if self.get(kind, namespace, name).is_none() {
-            return;
-        }
+        let Some(object) = self.get(kind, namespace, name) else { return };
         let changed = match kind {
-            WorkloadKind::Pod => self.health.apply_pod(namespace, name, json, now),
+            WorkloadKind::Pod => {
+                let name = object.metadata.name.clone().unwrap_or_default();
+                self.health.apply_pod((namespace, &name), json, now, &mut self.interner)
+            }
             _ => self.health.apply_workload(kind, (namespace, name), json, now),
         };
         if changed {
@@ -173,11 +179,10 @@ impl Inventory {
         self.objects.group(namespace).map(|(_, known)| &known.workload)
     }
 
-    /// Returns true if a namespace has an object of these kinds whose JSON was not kept, because its watch started
-    /// before a rule asked for it.
-    pub fn lacks_raw(&self, namespace: &str, kinds: WorkloadKinds) -> bool {
-        let mut objects = self.objects(namespace);
-        objects.any(|object| kinds.contains(object.kind) && object.raw.is_none() && !object.is_managed())
+    /// Returns true if a namespace has an object without one of these fields, because its watch started before a rule
+    /// read them.
+    pub fn lacks(&self, namespace: &str, fields: Fields) -> bool {
+        self.objects(namespace).any(|object| !object.is_managed() && !fields.are_in(object))
     }
 
     /// Returns the object of this kind and name.

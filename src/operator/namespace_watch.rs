@@ -44,7 +44,7 @@ fn note(operator: &Operator, name: &str, metadata: Option<&ObjectMeta>) {
     let changed = operator.policies.apply_namespace(name, metadata);
     if !changed.is_empty() {
         // A policy can be the first whose rules read a kind, or have been the last.
-        operator.note_kinds();
+        operator.note_reads();
     }
     for policy in changed {
         let within = PolicyRef::new(name, policy.name);

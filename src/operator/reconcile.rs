@@ -90,8 +90,8 @@ pub(super) fn again(operator: &Operator, next: Option<jiff::Timestamp>) -> Actio
     })
 }
 
-/// Evaluates a policy's namespace; `None` while the objects that its rules need are not read, or not in the form of its
-/// own rules.
+/// Evaluates a policy's namespace; `None` while objects that its rules read are not there yet, or lack fields that
+/// they read.
 pub(super) async fn evaluate(
     operator: &Operator,
     CompiledPolicy { policy, effective }: &CompiledPolicy,
@@ -109,7 +109,7 @@ pub(super) async fn evaluate(
         match effective {
             Ok(rules) => {
                 let inventory = operator.inventory();
-                if inventory.lacks_raw(&namespace, rules.custom_kinds())
+                if inventory.lacks(&namespace, rules.fields_of_stored())
                     || inventory.related.is_awaited(rules.follows(), &namespace)
                 {
                     return Ok(None);

@@ -241,8 +241,21 @@ impl EffectivePolicy {
             Fields::Raw(kinds, raw)
         } else if !kinds.is_empty() {
             Fields::With(kinds)
-        } else if self.rules.iter().any(|enabled| enabled.rule.details) {
+        } else {
+            self.fields_of_stored()
+        }
+    }
+
+    /// Returns the fields that the enabled rules read of a pod or workload that is kept.
+    pub fn fields_of_stored(&self) -> Fields {
+        let raw = self.custom_kinds();
+        let any = |reads: fn(&Rule) -> bool| self.rules.iter().any(|enabled| reads(enabled.rule));
+        if !raw.is_empty() {
+            Fields::Raw(Kinds::default(), raw)
+        } else if any(|rule| rule.all_annotations) {
             Fields::All
+        } else if any(|rule| rule.details) {
+            Fields::Details
         } else {
             Fields::Default
         }

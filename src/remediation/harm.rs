@@ -217,13 +217,13 @@ fn pod_seen(workloads: &dyn WorkloadSource, namespace: &str, pod: &Workload<'_>)
     let health = workloads.health(namespace, pod.name())?;
     Some(PodSeen {
         name: pod.name().to_owned(),
-        node: health.node.clone(),
-        revision: health.revision.clone(),
+        node: health.node.to_string(),
+        revision: health.revision.to_string(),
         started: health.started,
         ready: health.ready,
         since: health.since,
-        restarts: health.restarts.clone(),
-        unready: health.unready.clone(),
+        restarts: health.restarts.to_vec(),
+        unready: health.unready.to_vec(),
         out_of_memory: out_of_memory(pod),
         terminating: health.terminating,
         patched: false,

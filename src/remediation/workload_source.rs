@@ -1,19 +1,21 @@
 //! The interface through which remediation reads the watches of the cluster.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::enforcement::harm::{Restart, UnreadyContainer};
 use crate::enforcement::{Service, Trace};
 use crate::governance::AnnotatedExemptions;
-use crate::workload::{Workload, WorkloadKind};
+use crate::workload::{List, Text, Workload, WorkloadKind};
 
-/// The health of a pod, as a watch shows it.
+/// The health of a pod, as a watch shows it. There is one for each pod, so equal texts and counts are shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodHealth {
     /// The pod's node; empty until it is scheduled.
-    pub node: String,
+    pub node: Arc<str>,
     /// The revision of its template, as its labels name it.
-    pub revision: String,
+    pub revision: Arc<str>,
     /// The time at which its node accepted it.
     pub started: Option<Timestamp>,
     /// True if it is ready.
@@ -23,11 +25,11 @@ pub struct PodHealth {
     /// True if it is being deleted.
     pub terminating: bool,
     /// The restarts of each container since its creation.
-    pub counts: Vec<(String, u32)>,
+    pub counts: List<(Text<'static>, u32)>,
     /// The restarts of the last hour that were seen since the last gap.
-    pub restarts: Vec<Restart>,
+    pub restarts: Box<[Restart]>,
     /// The containers that run and are not ready.
-    pub unready: Vec<UnreadyContainer>,
+    pub unready: Box<[UnreadyContainer]>,
 }
 
 /// The objects of the cluster, as watches keep them up to date.

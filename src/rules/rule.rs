@@ -34,6 +34,8 @@ pub struct Rule {
     pub parameters: &'static [Parameter],
     /// True if the check reads fields that are skipped while parsing unless such a rule is on.
     pub details: bool,
+    /// True if the check reads annotations that a parameter names. Others are declared in `workload/metadata.rs`.
+    pub all_annotations: bool,
     /// The check.
     pub check: Check,
     /// A second check, for a rule that looks at objects of other kinds too.
@@ -78,6 +80,7 @@ impl Rule {
         peers: &[],
         parameters: &[],
         details: true,
+        all_annotations: false,
         check: Check::Pod(|_, _| {}),
         also: None,
         only_pods: false,

@@ -33,7 +33,8 @@ fn evaluated(rule: &Rule, yaml: &str, parameter: Option<&Value>, is_closed: bool
     let parameters = Parameters::new(rule.parameters, given);
     let fields = match (rule.reads(), rule.details) {
         (reads, _) if !reads.is_empty() => Fields::With(reads),
-        (_, true) => Fields::All,
+        (_, true) if rule.all_annotations => Fields::All,
+        (_, true) => Fields::Details,
         (_, false) => Fields::Default,
     };
     let mut found = Violations::new(true);

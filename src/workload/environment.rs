@@ -19,7 +19,7 @@ pub struct EnvVar<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub value: Text<'a>,
     #[serde(borrow)]
-    pub value_from: Option<EnvSource<'a>>,
+    pub value_from: Option<Box<EnvSource<'a>>>,
 }
 
 /// The source of a variable's value.

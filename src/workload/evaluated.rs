@@ -20,10 +20,14 @@ pub struct Workload<'a> {
     pub template_annotations: Option<Labels<'a>>,
     /// True where the spec has a selector.
     pub has_selector: bool,
+    /// True if the object was read with its details.
+    pub has_details: bool,
+    /// True if the object was read with all of its annotations.
+    pub has_annotations: bool,
     /// The other fields of the spec (a detail).
     pub spec: Option<Box<WorkloadSpec<'a>>>,
     /// The workload whose template this one uses instead of its own, as a Rollout's `workloadRef` names it.
-    pub uses_template_of: Option<OwnerReference<'a>>,
+    pub uses_template_of: Option<Box<OwnerReference<'a>>>,
     /// The pod's spec. Pods of one template can share it.
     pub pod: Arc<PodSpec<'a>>,
     /// The pod's status; a template has none.

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::Text;
+use super::{List, Text};
 
 /// The labels of an object.
 ///
 /// A sorted list takes a tenth of the memory of a `BTreeMap`, whose smallest node has room for eleven labels.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
-pub struct Labels<'a>(Vec<(Text<'a>, Text<'a>)>);
+pub struct Labels<'a>(List<(Text<'a>, Text<'a>)>);
 
 impl<'a> Labels<'a> {
     /// Sorts pairs by their keys. The last value of a key counts.
@@ -19,7 +19,7 @@ impl<'a> Labels<'a> {
         pairs.reverse();
         pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
         pairs.dedup_by(|(a, _), (b, _)| a == b);
-        Self(pairs)
+        Self(pairs.into())
     }
 
     /// Returns true if there is no label.
@@ -51,22 +51,17 @@ impl<'a> Labels<'a> {
     /// Returns the labels with one more; its value replaces a former one.
     pub fn with(&self, key: &str, value: &str) -> Labels<'static> {
         let added = [(Text::from(key.to_owned()), Text::from(value.to_owned()))];
-        Labels::new(self.to_static().0.into_iter().chain(added).collect())
+        Labels::new(self.to_static().0.iter().cloned().chain(added).collect())
     }
 
     /// Keeps the labels with the keys that `keeps` accepts.
     pub fn retain(&mut self, keeps: impl Fn(&str) -> bool) {
-        self.0.retain(|(key, _)| keeps(key));
+        self.0 = self.0.iter().filter(|(key, _)| keeps(key)).cloned().collect();
     }
 
-    /// Gives back spare memory.
-    pub(super) fn shrink(&mut self) {
-        self.0.shrink_to_fit();
-    }
-
-    /// The texts of all keys and values.
-    pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut Text<'a>> {
-        self.0.iter_mut().flat_map(|(key, value)| [key, value])
+    /// The pairs of keys and values, to share them.
+    pub(super) fn pairs_mut(&mut self) -> &mut List<(Text<'a>, Text<'a>)> {
+        &mut self.0
     }
 }
 

@@ -10,7 +10,7 @@ use super::fields::detail;
 use super::object_only::object_only;
 use super::supplied::{IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES};
 use super::unread::{Unread, Words};
-use super::{Fields, Labels, Text};
+use super::{Fields, Labels, List, Text};
 
 object_only!(Metadata<'a>, OwnerReference<'a>);
 
@@ -37,6 +37,15 @@ pub const EXEMPT_UNTIL: &str = "devops.stochastic.io/exempt-until";
 /// The annotations that are always read.
 const ANNOTATIONS: [&str; 7] =
     [DEPLOYMENT_CONFIG, IMAGE_TRIGGERS, ISTIO_INJECT, ISTIO_TEMPLATES, EXEMPT, EXEMPT_REASON, EXEMPT_UNTIL];
+
+/// The annotations that rules read by their names (details).
+const DETAILS: [&str; 3] = ["kubernetes.io/config.mirror", "helm.sh/hook", "argocd.argoproj.io/hook"];
+/// The prefixes of annotations that rules read (details).
+const DETAIL_PREFIXES: [&str; 3] = [
+    "container.apparmor.security.beta.kubernetes.io/",
+    "container.seccomp.security.alpha.kubernetes.io/",
+    "seccomp.security.alpha.kubernetes.io/",
+];
 
 /// The part of an object's metadata that is read. Managed fields, the largest part, are skipped.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -70,7 +79,7 @@ pub struct Metadata<'a> {
     pub annotations: Option<Labels<'a>>,
     /// The objects that own this one.
     #[serde(borrow)]
-    pub owner_references: Option<Vec<OwnerReference<'a>>>,
+    pub owner_references: Option<List<OwnerReference<'a>>>,
 }
 
 impl<'a> Metadata<'a> {
@@ -101,7 +110,7 @@ impl<'a> Metadata<'a> {
 }
 
 /// A reference to an object that owns another.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(remote = "Self", expecting = "an owner reference")]
 pub struct OwnerReference<'a> {
     /// The owner's kind.
@@ -119,9 +128,12 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
     Ok(Option::<IgnoredAny>::deserialize(deserializer)?.is_some())
 }
 
-/// Returns true if an annotation is read. With details, all are, but only the type of kubectl's copy of the object.
+/// Returns true if an annotation is read. Of kubectl's copy of the object, only the type is (a detail).
 fn is_read(key: &str) -> bool {
-    ANNOTATIONS.contains(&key) || (Fields::are_all() && key != LAST_APPLIED)
+    let is_detail = || DETAILS.contains(&key) || DETAIL_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+    ANNOTATIONS.contains(&key)
+        || (Fields::have_annotations() && key != LAST_APPLIED)
+        || (Fields::are_all() && is_detail())
 }
 
 /// Reads the annotations that are needed. The values of all others have to be text, too.

@@ -16,8 +16,8 @@ use super::raw::ValueSeed;
 use super::supplied::{self, IMAGE_TRIGGERS, Trigger};
 use super::template::{CronJobSpec, PodTemplate, TemplateMetadata, TemplateSpec};
 use super::{
-    Fields, Kind, Kinds, Metadata, OwnerReference, PodSpec, PodStatus, Text, TypeMeta, Workload,
-    WorkloadKind, WorkloadKinds, WorkloadSpec, WorkloadStatus,
+    Fields, Kind, Metadata, OwnerReference, PodSpec, PodStatus, Text, TypeMeta, Workload, WorkloadKind,
+    WorkloadSpec, WorkloadStatus,
 };
 
 /// A Kubernetes object of any kind.
@@ -75,27 +75,21 @@ impl<'a> Workload<'a> {
 }
 
 impl Workload<'static> {
-    /// Reads as [`Workload::from_json`] does, and borrows nothing, so that the object can be kept.
-    ///
-    /// Every field is read, because policies change while the object is kept.
+    /// Reads every field as [`Workload::from_json`] does, and borrows nothing, so that the object can be kept.
     pub fn from_json_owned(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
-        Self::from_json_within(Fields::All, kind, json)
+        Self::from_json_with(Fields::All, kind, json)
     }
 
-    /// Reads as [`Workload::from_json_owned`] does, and keeps the JSON without managed fields.
-    pub fn from_json_with_raw(kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
-        let fields = Fields::Raw(Kinds::default(), WorkloadKinds::of([kind]));
-        let mut workload = Self::from_json_within(fields, kind, json)?;
+    /// Reads these fields as [`Workload::from_json_owned`] does. JSON is kept without managed fields.
+    pub fn from_json_with(fields: Fields, kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
+        let mut workload = fields
+            .within(|| Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes())))?;
         if let Some(metadata) =
             workload.raw.as_mut().and_then(Arc::get_mut).and_then(|raw| raw.get_mut("metadata"))
         {
             metadata.as_object_mut().map(|metadata| metadata.remove("managedFields"));
         }
         Ok(workload)
-    }
-
-    fn from_json_within(fields: Fields, kind: WorkloadKind, json: &str) -> serde_json::Result<Self> {
-        fields.within(|| Self::read(kind, &mut serde_json::Deserializer::from_reader(json.as_bytes())))
     }
 }
 
@@ -392,9 +386,11 @@ impl<'a> Draft<'a> {
             metadata: self.metadata,
             template_labels: self.template.labels,
             has_selector: self.has_selector,
+            has_details: Fields::are_all(),
+            has_annotations: Fields::have_annotations(),
             spec: self.spec,
             template_annotations: self.template.annotations.filter(|_| Fields::are_all()),
-            uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout),
+            uses_template_of: self.uses_template_of.filter(|_| kind == WorkloadKind::Rollout).map(Box::new),
             pod: Arc::new(self.pod),
             status: self.status,
             own_status: self.own_status,

@@ -13,7 +13,7 @@ use super::unread::{
     DnsConfig, HostAlias, ListOf, MapOf, ReadinessGate, SchedulingGate, Toleration, Unread, Words,
 };
 use super::{
-    Affinity, Condition, ConditionType, Container, EnvFromRef, Fields, Os, Resources, SecurityContext,
+    Affinity, Condition, ConditionType, Container, EnvFromRef, Fields, List, Os, Resources, SecurityContext,
     SpreadConstraint, Text, Volume,
 };
 
@@ -25,15 +25,15 @@ object_only!(PodSpec<'a>, PodStatus<'a>, StatusFields<'a>, State<'a>, Terminated
 pub struct PodSpec<'a> {
     /// The containers, in the order of the object.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
-    pub containers: Vec<Container<'a>>,
+    pub containers: List<Container<'a>>,
     /// The init containers, sidecars among them, in the order of the object.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
-    pub init_containers: Vec<Container<'a>>,
+    pub init_containers: List<Container<'a>>,
     /// Requests and limits of the pod as a whole.
     pub resources: Option<Resources>,
     /// The ephemeral containers (a detail).
     #[serde(borrow, default, deserialize_with = "detail")]
-    pub ephemeral_containers: Vec<Container<'a>>,
+    pub ephemeral_containers: List<Container<'a>>,
     /// The security context of the pod as a whole (a detail).
     #[serde(borrow, default, deserialize_with = "detail")]
     pub security_context: Option<Box<SecurityContext<'a>>>,
@@ -54,7 +54,7 @@ pub struct PodSpec<'a> {
     pub os: Option<Os<'a>>,
     /// The volumes (a detail).
     #[serde(borrow, default, deserialize_with = "detail")]
-    pub volumes: Vec<Volume<'a>>,
+    pub volumes: List<Volume<'a>>,
     /// The account that the pod runs as (a detail).
     #[serde(borrow, default, deserialize_with = "detail")]
     pub service_account_name: Option<Text<'a>>,
@@ -139,10 +139,10 @@ pub struct PodStatus<'a> {
     pub phase: Option<Text<'a>>,
     /// One entry for each container that was started.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
-    pub container_statuses: Vec<ContainerStatus<'a>>,
+    pub container_statuses: List<ContainerStatus<'a>>,
     /// One entry for each init container, native sidecars included.
     #[serde(borrow, default, deserialize_with = "null_is_empty")]
-    pub init_container_statuses: Vec<ContainerStatus<'a>>,
+    pub init_container_statuses: List<ContainerStatus<'a>>,
     /// The conditions that rules read (a detail).
     #[serde(borrow, default, deserialize_with = "conditions")]
     pub conditions: Vec<Condition<'a>>,
@@ -161,7 +161,7 @@ impl<'a> PodStatus<'a> {
 }
 
 /// The status of one container.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(try_from = "StatusFields<'a>")]
 pub struct ContainerStatus<'a> {
     /// The container's name.
@@ -236,8 +236,8 @@ impl<'a> TryFrom<StatusFields<'a>> for ContainerStatus<'a> {
 /// Reads a list. An absent list and null are empty, as they are for the API server.
 fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
-) -> Result<Vec<T>, D::Error> {
-    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_default())
+) -> Result<List<T>, D::Error> {
+    Ok(Option::<List<T>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a count. Null is zero, as it is for the API server.

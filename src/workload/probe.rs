@@ -26,7 +26,7 @@ object_only!(
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct Probe<'a> {
     pub handler: Handler<'a>,
-    pub grpc: Option<Grpc<'a>>,
+    pub grpc: Option<Box<Grpc<'a>>>,
     /// Seconds between two attempts; 10 if absent.
     pub period_seconds: i64,
     /// Failures in a row until the probe counts as failed; 3 if absent.
@@ -39,9 +39,9 @@ pub struct Probe<'a> {
 #[allow(missing_docs, reason = "the fields are the API's")]
 pub struct Handler<'a> {
     #[serde(borrow)]
-    pub http_get: Option<HttpGet<'a>>,
+    pub http_get: Option<Box<HttpGet<'a>>>,
     #[serde(borrow)]
-    pub tcp_socket: Option<TcpSocket<'a>>,
+    pub tcp_socket: Option<Box<TcpSocket<'a>>>,
     #[serde(borrow)]
     pub exec: Option<Exec<'a>>,
 }
@@ -144,13 +144,13 @@ impl<'a> Handler<'a> {
 #[serde(remote = "Self", rename_all = "camelCase", expecting = "a probe")]
 struct ProbeFields<'a> {
     #[serde(borrow)]
-    http_get: Option<HttpGet<'a>>,
+    http_get: Option<Box<HttpGet<'a>>>,
     #[serde(borrow)]
-    tcp_socket: Option<TcpSocket<'a>>,
+    tcp_socket: Option<Box<TcpSocket<'a>>>,
     #[serde(borrow)]
     exec: Option<Exec<'a>>,
     #[serde(borrow)]
-    grpc: Option<Grpc<'a>>,
+    grpc: Option<Box<Grpc<'a>>>,
     period_seconds: Option<i64>,
     failure_threshold: Option<i64>,
     #[serde(default)]

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::object_only::object_only;
-use super::{Container, Labels, PodSpec, Text};
+use super::{Container, Labels, PodSpec, Text, VolumeContent};
 
 object_only!(Trigger<'a>, ImageChange<'a>, AnnotatedTrigger);
 
@@ -63,7 +63,7 @@ pub(super) fn mark_injected(pod: &mut PodSpec<'_>, labels: &Pairs<'_>, annotatio
         Some(inject) => matches!(inject, "true" | "yes" | "y" | "on"),
     };
     if is_injected {
-        for container in pod.init_containers.iter_mut().chain(&mut pod.containers) {
+        for container in pod.init_containers.iter_mut().chain(pod.containers.iter_mut()) {
             container.image_is_supplied |= container.image.as_deref() == Some(ISTIO_IMAGE);
         }
     }
@@ -76,7 +76,7 @@ pub(super) fn mark_triggered(pod: &mut PodSpec<'_>, triggers: &[Trigger<'_>]) {
         .filter_map(|trigger| trigger.image_change_params.as_ref()?.container_names.as_ref())
         .flatten()
         .collect();
-    for container in pod.init_containers.iter_mut().chain(&mut pod.containers) {
+    for container in pod.init_containers.iter_mut().chain(pod.containers.iter_mut()) {
         container.image_is_supplied |=
             container.image_is_blank() && names.iter().any(|name| **name == container.name);
     }
@@ -108,6 +108,31 @@ pub(super) fn name_containers(pod: &mut PodSpec<'_>) {
         if container.name.is_empty() {
             let name = if several { format!("user-container-{index}") } else { "user-container".to_owned() };
             container.name = name.into();
+        }
+    }
+}
+
+/// The prefix of the volume with the token of a pod's account, before five random characters:
+/// <https://github.com/kubernetes/kubernetes/blob/v1.36.3/plugin/pkg/admission/serviceaccount/admission.go>.
+const TOKEN_VOLUME: &str = "kube-api-access-";
+
+/// Takes the random part from the name of the volume with the token of the pod's account. Nothing else tells the specs
+/// of two pods of one template apart. No volume of a user has such a name, which the API server refuses.
+pub(super) fn name_token_volume(pod: &mut PodSpec<'_>) {
+    let is_token = |name: &str| name.strip_prefix(TOKEN_VOLUME).is_some_and(|random| random.len() == 5);
+    let Some(place) = pod
+        .volumes
+        .iter()
+        .position(|volume| matches!(volume.content, VolumeContent::Projected(_)) && is_token(&volume.name))
+    else {
+        return;
+    };
+    let name = std::mem::replace(&mut pod.volumes[place].name, TOKEN_VOLUME.into());
+    let lists = [&mut pod.init_containers, &mut pod.containers, &mut pod.ephemeral_containers];
+    let containers = lists.into_iter().flat_map(|list| list.iter_mut());
+    for mount in containers.flat_map(|container| &mut container.volume_mounts) {
+        if mount.name == name {
+            mount.name = TOKEN_VOLUME.into();
         }
     }
 }

@@ -9,25 +9,24 @@ use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use super::texts::Texts;
+
 /// A string that borrows from the parsed input, unless an escape in it forced a copy. A copy can be shared.
 ///
 /// `Option<Cow<str>>` never borrows when deserialized; `Option<Text>` does.
-#[derive(Clone)]
 pub struct Text<'a>(Repr<'a>);
 
-#[derive(Clone)]
 enum Repr<'a> {
     Borrowed(&'a str),
     Shared(Arc<str>),
 }
 
-impl Text<'_> {
-    /// The string behind a copy; `None` for one that is borrowed.
-    pub(super) fn as_shared(&self) -> Option<&Arc<str>> {
-        match &self.0 {
-            Repr::Borrowed(_) => None,
-            Repr::Shared(text) => Some(text),
-        }
+impl Clone for Text<'_> {
+    fn clone(&self) -> Self {
+        Text(match &self.0 {
+            Repr::Borrowed(text) => Repr::Borrowed(text),
+            Repr::Shared(text) => Repr::Shared(Texts::of_clone(text)),
+        })
     }
 }
 

@@ -218,7 +218,7 @@ impl Workload {
         format!(
             r#"{{"metadata":{},"spec":{},"status":{status}}}"#,
             self.metadata(random, &owner, &name, number),
-            self.spec(&name, if pending { "" } else { &node })
+            self.spec(&name, if pending { "" } else { &node }, number)
         )
     }
 
@@ -297,15 +297,17 @@ impl Workload {
         )
     }
 
-    fn spec(&self, name: &str, node: &str) -> String {
+    fn spec(&self, name: &str, node: &str, number: usize) -> String {
+        // The API server gives this volume of each pod another name.
+        let random = format!("{number:05}");
         let containers: Vec<String> =
-            self.containers.iter().map(|container| container.spec(&self.name)).collect();
+            self.containers.iter().map(|container| container.spec(&self.name, &random)).collect();
         let node = if node.is_empty() { String::new() } else { format!(r#""nodeName":"{node}","#) };
         let restart_policy = if self.kind == Kind::Job { "OnFailure" } else { "Always" };
         format!(
             concat!(
                 r#"{{"volumes":[{{"name":"config","configMap":{{"name":"{app}-config","defaultMode":420}}}},"#,
-                r#"{{"name":"kube-api-access","projected":{{"sources":[{{"serviceAccountToken":{{"expirationSeconds":3607,"#,
+                r#"{{"name":"kube-api-access-{random}","projected":{{"sources":[{{"serviceAccountToken":{{"expirationSeconds":3607,"#,
                 r#""path":"token"}}}},{{"configMap":{{"name":"kube-root-ca.crt","items":[{{"key":"ca.crt","path":"ca.crt"}}]}}}},"#,
                 r#"{{"downwardAPI":{{"items":[{{"path":"namespace","fieldRef":{{"apiVersion":"v1","#,
                 r#""fieldPath":"metadata.namespace"}}}}]}}}}],"defaultMode":420}}}}],"containers":[{containers}],"#,
@@ -322,6 +324,7 @@ impl Workload {
             ),
             app = self.name,
             containers = containers.join(","),
+            random = random,
             restart_policy = restart_policy,
             node = node,
             name = name,
@@ -396,7 +399,7 @@ impl Container {
         }
     }
 
-    fn spec(&self, app: &str) -> String {
+    fn spec(&self, app: &str, random: &str) -> String {
         let Self { name, image, port, .. } = self;
         let env: Vec<String> = self
             .env
@@ -420,7 +423,7 @@ impl Container {
             concat!(
                 r#"{{"name":"{name}","image":"{image}","ports":[{{"name":"http","containerPort":{port},"protocol":"TCP"}}],"#,
                 r#""env":[{env}],"resources":{resources},"volumeMounts":[{{"name":"config","readOnly":true,"#,
-                r#""mountPath":"/etc/{name}"}},{{"name":"kube-api-access","readOnly":true,"#,
+                r#""mountPath":"/etc/{name}"}},{{"name":"kube-api-access-{random}","readOnly":true,"#,
                 r#""mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}}],{liveness}{readiness}"#,
                 r#""terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","#,
                 r#""imagePullPolicy":"IfNotPresent","securityContext":{{"capabilities":{{"drop":["ALL"]}},"#,
@@ -431,6 +434,7 @@ impl Container {
             port = port,
             env = env.join(","),
             resources = resources,
+            random = random,
             liveness = probe(self.liveness, "livenessProbe", "/livez"),
             readiness = probe(self.readiness, "readinessProbe", "/readyz"),
         )

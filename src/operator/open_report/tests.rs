@@ -36,7 +36,8 @@ fn evaluated_objects(policy: &CompiledPolicy, objects: &[Value]) -> EvaluationOu
     let read = |object: &Value| {
         let kind = object["kind"].as_str().unwrap();
         let kind = if kind == "Pod" { WorkloadKind::Pod } else { WorkloadKind::Deployment };
-        Workload::from_json_with_raw(kind, &object.to_string()).unwrap()
+        Workload::from_json_with(policy.effective.as_ref().unwrap().fields(), kind, &object.to_string())
+            .unwrap()
     };
     let objects: Vec<_> = objects.iter().map(read).collect();
     let (rules, none) = (policy.effective.as_ref().unwrap(), AnnotatedExemptions::default());

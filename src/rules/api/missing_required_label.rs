@@ -35,6 +35,7 @@ Objects with a controller are skipped, because their controller is evaluated.
         summary: "The annotations that every workload needs, each as key or key=value",
         default: Value::Texts(Vec::new()),
     }],
+    all_annotations: true,
     check: Check::Workload(check),
     expression: Some(include_str!("missing_required_label.cel")),
     ..Rule::BASE

@@ -134,7 +134,7 @@ fn a_workload_of_a_known_kind_needs_no_type_and_has_no_other() {
     let item = r#"{"metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"b:1"}]}}"#;
     let pod = Workload::from_json(WorkloadKind::Pod, item).unwrap();
     assert_eq!((pod.kind, pod.name()), (WorkloadKind::Pod, "p"));
-    assert_eq!(Workload::from_json_owned(WorkloadKind::Pod, item).unwrap(), pod);
+    assert_eq!(Workload::from_json_with(Fields::Default, WorkloadKind::Pod, item).unwrap(), pod);
     let job = Workload::from_json(WorkloadKind::Job, item).unwrap();
     assert_eq!((job.kind, job.pod.containers.len()), (WorkloadKind::Job, 0));
     let other = r#"{"apiVersion":"v1","kind":"Secret"}"#;
