@@ -99,12 +99,11 @@ pub(super) fn documents(text: &str) -> Result<Vec<(usize, Value)>, PolicyManifes
         let text = chunk.text().map_err(|error| syntax(&error))?;
         // JSON is read as such, as kubectl does. In YAML, some characters of its texts would be line breaks.
         let json = if text.trim_start().starts_with('{') { serde_json::from_str(&text).ok() } else { None };
-        let document = match json {
-            Some(document) => document,
-            None => {
-                let document = Document::parse(&text).map_err(|error| syntax(&error))?;
-                Value::deserialize(document.root()).map_err(|error| syntax(&error))?
-            }
+        let document = if let Some(document) = json {
+            document
+        } else {
+            let document = Document::parse(&text).map_err(|error| syntax(&error))?;
+            Value::deserialize(document.root()).map_err(|error| syntax(&error))?
         };
         if document != Value::Null {
             documents.push((chunk.lines_before, document));

@@ -53,6 +53,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "the length is that of the list")]
     fn text_that_looks_like_another_type_or_like_syntax_stays_text() {
         let words = [
             "",
