@@ -261,7 +261,7 @@ mod tests {
             assert!(!is_in_effect());
             sender.send_replace(false);
             sender.send_replace(true);
-            tokio::time::sleep(SETTLING - Duration::from_millis(1)).await;
+            tokio::time::sleep(SETTLING.saturating_sub(Duration::from_millis(1))).await;
             assert!(!is_in_effect(), "they were changed meanwhile");
             tokio::time::sleep(Duration::from_millis(2)).await;
             assert!(is_in_effect());

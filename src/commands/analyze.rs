@@ -78,7 +78,6 @@ pub(super) struct Args {
 
 pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
     let (policy, exemptions) = args.configure()?;
-    args.outputs.check()?;
     let baseline = args.baseline.read()?;
     let scope = args.scope.scope()?;
     #[expect(clippy::disallowed_methods, reason = "a one-shot command reads the clock once, here")]
@@ -99,12 +98,11 @@ pub(super) fn run(mut args: Args) -> anyhow::Result<ExitStatus> {
         (report, notes, Vec::new())
     };
     drop(progress);
-    report.filters = args.filters();
     let has_failed = report.has_failed() | !args.baseline.write(&report)?;
     if let Some(baseline) = &baseline {
         compare(&mut report, baseline, &scope, args.manifests.complete);
     }
-    args.outputs.write(&mut report)?;
+    args.outputs.write(&mut report, args.filters())?;
     let notes = Notes {
         report: &report,
         input: &input,

@@ -9,6 +9,8 @@ mod export;
 mod files;
 mod fixes;
 mod impact;
+mod impact_files;
+mod impact_reader;
 mod import;
 mod import_lines;
 mod rehearse;

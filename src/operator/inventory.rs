@@ -182,7 +182,7 @@ impl Inventory {
     /// Returns true if a namespace has an object without one of these fields, because its watch started before a rule
     /// read them.
     pub fn lacks(&self, namespace: &str, fields: Fields) -> bool {
-        self.objects(namespace).any(|object| !object.is_managed() && !fields.are_in(object))
+        self.objects(namespace).any(|object| !object.is_managed() && !object.has(fields))
     }
 
     /// Returns the object of this kind and name.

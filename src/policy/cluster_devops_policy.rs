@@ -92,7 +92,7 @@ pub struct ClusterDevOpsPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub worst_namespaces: Vec<NamespaceFigures>,
-    /// The violations in objects without a namespace, such as Nodes and ClusterRoles, which `violations` counts, too.
+    /// The violations in objects without a namespace, such as nodes and cluster roles, which `violations` counts, too.
     /// Absent unless a rule looks at such objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_objects: Option<ClusterObjects>,

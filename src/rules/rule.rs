@@ -7,6 +7,7 @@ use crate::workload::{Kind, Kinds};
 
 /// A check with its documentation.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about a rule, by its name")]
 pub struct Rule {
     /// The name used everywhere: reports, policies, metrics.
     pub id: RuleId,

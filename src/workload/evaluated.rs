@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fields::Fields;
 use super::metadata::KNATIVE_SERVICE;
 use super::{
     Labels, Metadata, OwnerReference, PodSpec, PodStatus, WorkloadKind, WorkloadSpec, WorkloadStatus,
@@ -39,6 +40,16 @@ pub struct Workload<'a> {
 }
 
 impl Workload<'_> {
+    /// Returns true if the workload was read with all of these fields.
+    pub fn has(&self, fields: Fields) -> bool {
+        match fields.of_kind(self.kind) {
+            Fields::Default => true,
+            Fields::Raw(..) => self.raw.is_some(),
+            Fields::Details => self.has_details,
+            Fields::All | Fields::With(_) => self.has_annotations,
+        }
+    }
+
     /// The object's name, or the prefix of its future name.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().or(self.metadata.generate_name.as_deref()).unwrap_or_default()

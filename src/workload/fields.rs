@@ -7,7 +7,7 @@ use std::cell::Cell;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny};
 
-use super::{Kinds, Workload, WorkloadKind, WorkloadKinds};
+use super::{Kinds, WorkloadKind, WorkloadKinds};
 
 /// The fields that are read from objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,16 +92,6 @@ impl Fields {
         }
     }
 
-    /// Returns true if a workload was read with all of these fields.
-    pub fn are_in(self, workload: &Workload<'_>) -> bool {
-        match self.of_kind(workload.kind) {
-            Self::Default => true,
-            Self::Raw(..) => workload.raw.is_some(),
-            Self::Details => workload.has_details,
-            Self::All | Self::With(_) => workload.has_annotations,
-        }
-    }
-
     /// Runs `parse` for a part of an object that an API server stored.
     pub(super) fn of_stored<T>(parse: impl FnOnce() -> T) -> T {
         CHOICE.get().needed.within(parse)
@@ -177,6 +167,7 @@ pub(crate) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Workload;
 
     #[test]
     fn the_union_of_fields_has_the_fields_of_both() {
@@ -203,7 +194,7 @@ mod tests {
         let fields = [Fields::Default, Fields::Details, Fields::All, raw];
         for (place, read) in fields.into_iter().enumerate() {
             let workload = Workload::from_json_with(read, kind, r#"{"metadata": {"name": "web"}}"#).unwrap();
-            let are_in = fields.map(|fields| fields.are_in(&workload));
+            let are_in = fields.map(|fields| workload.has(fields));
             assert_eq!(are_in, [true, place >= 1, place >= 2, place >= 3], "{read:?}");
         }
     }

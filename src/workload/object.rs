@@ -31,10 +31,6 @@ pub struct Object<'a> {
 
 /// The content of an object, as far as it is read.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an object is evaluated and dropped, so a box would only cost time"
-)]
 pub enum Parsed<'a> {
     /// An object that rules evaluate.
     Workload(Workload<'a>),

@@ -27,7 +27,7 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
         stream.read_line(&mut header).ok()?;
         match header.trim().split_once(": ") {
             Some((name, value)) if name.eq_ignore_ascii_case("content-length") => {
-                length = value.parse().ok()?
+                length = value.parse().ok()?;
             }
             None if header.trim().is_empty() => break,
             _ => {}

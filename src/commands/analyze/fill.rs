@@ -13,6 +13,7 @@ use crate::policy::EffectivePolicy;
 impl Args {
     /// Reads the configuration file, takes from it what no flag says, and returns the policy and the exemptions.
     pub(super) fn configure(&mut self) -> anyhow::Result<(EffectivePolicy, Exemptions)> {
+        self.outputs.check()?;
         let Some(file) = self.config.read()? else {
             return Ok((self.rules.policy()?, Exemptions::default()));
         };

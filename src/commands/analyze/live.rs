@@ -49,7 +49,6 @@ pub(in crate::commands) async fn read_cluster(
     progress: &ProgressSpinner,
 ) -> LeftOut {
     // The API server applies the label selector, so that it sends nothing else.
-    let has_selector = selector.is_some();
     let request = ListRequest { namespaces: scope.namespaces.clone(), selector };
     let empty = analysis.part();
     let leaves_out = |namespace: &str| scope.leaves_out(namespace);
@@ -58,7 +57,7 @@ pub(in crate::commands) async fn read_cluster(
     for part in listing.parts {
         analysis.merge(part);
     }
-    if !has_selector && listing.unread.is_empty() && listing.skipped.is_empty() {
+    if request.selector.is_none() && listing.unread.is_empty() && listing.skipped.is_empty() {
         if scope.namespaces.is_empty() {
             analysis.close(Kinds::of(&[Kind::Pod]));
         }

@@ -58,9 +58,10 @@ impl OutputArgs {
         self.output.iter().any(|output| output.format.lists_other_kinds)
     }
 
-    /// Writes a report in every format. The formats for CI name files from the root of the repository, or else from the
+    /// Writes a report on what the filters leave in every format. The formats for CI name files from the root of the repository, or else from the
     /// working directory.
-    pub(super) fn write(&self, report: &mut Report) -> anyhow::Result<()> {
+    pub(super) fn write(&self, report: &mut Report, filters: Vec<String>) -> anyhow::Result<()> {
+        report.filters = filters;
         if let Ok(working) = std::env::current_dir() {
             let root = root_above(&working);
             report.project_root = ProjectRoot::new(root.as_ref().unwrap_or(&working), &working);

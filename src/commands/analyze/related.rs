@@ -93,7 +93,9 @@ async fn list(
     let add = |parts: &mut Vec<Analysis<'_>>, page: &str| {
         fields.within(|| {
             let list = serde_json::from_str::<Object<'_>>(page)?;
-            parts.iter_mut().for_each(|part| part.add(&list, None));
+            for part in parts.iter_mut() {
+                part.add(&list, None);
+            }
             Ok(())
         })
     };

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use super::impact_files;
+use super::impact_reader::{fields, merge};
 use crate::cluster::{self, ConnectOptions, ListRequest};
 use crate::commands::analyze::related;
 use crate::commands::annotations;
-use crate::files::{self, Inputs, Place};
-use crate::governance::{Analysis, Impact, ImpactPolicies, ReportError, Scope};
+use crate::governance::{Analysis, Impact, ImpactPolicies, Scope};
 use crate::policy::EffectivePolicy;
 use crate::terminal::note;
 use crate::workload::{Fields, Kind, Kinds, Object};
@@ -30,22 +31,7 @@ pub(super) async fn impact(
     let mut errors = Vec::new();
     match objects {
         Objects::Files(paths, recursive) => {
-            let inputs = Inputs { paths: paths.to_vec(), recursive, ..Inputs::default() };
-            let shown = |failure| {
-                let files::ReadFailure { source, document, line, message } = failure;
-                ReportError { source, document, line, message }.to_string()
-            };
-            let mut sources = Vec::new();
-            for source in inputs.sources() {
-                match source {
-                    Ok(source) => sources.push(source),
-                    Err(failure) => errors.push(shown(failure)),
-                }
-            }
-            for found in files::read(paths, sources, false, &Reader { policies }) {
-                merge(&mut analyses, found.part);
-                errors.extend(found.unread.into_iter().map(shown));
-            }
+            errors.extend(impact_files::read(policies, &mut analyses, paths, recursive));
         }
         Objects::Cluster(options) => {
             let cluster = cluster::connect(options).await?;
@@ -59,7 +45,9 @@ pub(super) async fn impact(
             let listing = cluster::list_pods(&cluster, &request, skip, || policies.analyses(), add).await;
             listing.parts.into_iter().for_each(|part| merge(&mut analyses, part));
             if listing.unread.is_empty() && listing.skipped.is_empty() {
-                analyses.iter_mut().for_each(|analysis| close_pods(analysis, &namespaces));
+                for analysis in &mut analyses {
+                    close_pods(analysis, &namespaces);
+                }
             }
             errors.extend(listing.unread.iter().map(ToString::to_string));
             let related = related::read(&cluster, &namespaces, &mut analyses).await;
@@ -84,17 +72,14 @@ pub(super) async fn impact(
     Ok(policies.finish(analyses, errors))
 }
 
-/// Returns the fields that the policies of all analyses read.
-fn fields(analyses: &[Analysis<'_>], of: fn(&EffectivePolicy) -> Fields) -> Fields {
-    analyses.iter().map(|analysis| of(analysis.policy())).fold(Fields::All, Fields::union)
-}
-
 /// Notes that all pods were read, of these namespaces or of the cluster.
 fn close_pods(analysis: &mut Analysis<'_>, namespaces: &[String]) {
     if namespaces.is_empty() {
         analysis.close(Kinds::of(&[Kind::Pod]));
     }
-    namespaces.iter().for_each(|namespace| analysis.close_within(Kind::Pod, namespace));
+    for namespace in namespaces {
+        analysis.close_within(Kind::Pod, namespace);
+    }
 }
 
 fn add_page(part: &mut Vec<Analysis<'_>>, page: &str, fields: Fields) -> Result<(), serde_json::Error> {
@@ -105,37 +90,4 @@ fn add_page(part: &mut Vec<Analysis<'_>>, page: &str, fields: Fields) -> Result<
         }
         Ok(())
     })
-}
-
-fn merge<'p>(into: &mut [Analysis<'p>], part: Vec<Analysis<'p>>) {
-    into.iter_mut().zip(part).for_each(|(analysis, part)| analysis.merge(part));
-}
-
-/// Evaluates objects of files as they are read.
-struct Reader<'j> {
-    policies: &'j ImpactPolicies,
-}
-
-impl<'j> files::Consumer for Reader<'j> {
-    type Part = Vec<Analysis<'j>>;
-
-    fn fields(&self) -> Fields {
-        fields(&self.policies.analyses(), EffectivePolicy::fields_of_manifests)
-    }
-
-    fn part(&self) -> Self::Part {
-        self.policies.analyses()
-    }
-
-    fn add(&self, part: &mut Self::Part, object: &Object<'_>, _: Place<'_>) {
-        for analysis in part {
-            analysis.add(object, None);
-        }
-    }
-
-    fn note(&self, _: &mut Self::Part, _: Place<'_>, _: &str) {}
-
-    fn merge(&self, into: &mut Self::Part, part: Self::Part) {
-        merge(into, part);
-    }
 }

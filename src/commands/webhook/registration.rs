@@ -34,7 +34,7 @@ pub(super) async fn until_ready(
             outcome => return outcome,
         };
         if !std::mem::replace(&mut is_noted, true) {
-            note(&format!("waiting: {unready}"))?;
+            note(format_args!("waiting: {unready}"))?;
         }
         sleep(PAUSE).await;
     }

@@ -452,6 +452,7 @@
 - apiGroups:
   - openreports.io
   resources:
+  - clusterreports
   - reports
   verbs:
   - get
@@ -600,6 +601,7 @@
   - ""
   resources:
   - configmaps
+  - nodes
   - persistentvolumeclaims
   - persistentvolumes
   - secrets
@@ -869,6 +871,7 @@
   - ""
   resources:
   - configmaps
+  - nodes
   - persistentvolumeclaims
   - persistentvolumes
   - secrets
@@ -1254,7 +1257,7 @@
 {{- /* Generated from src/manifests by `UPDATE=1 cargo test --test generated`. */}}
 {{- define "kube-devops.rules.register-own" -}}
 - apiGroups:
-  - ''
+  - ""
   resourceNames:
   - kube-devops-webhook-tls
   resources:
@@ -1263,7 +1266,7 @@
   - get
   - delete
 - apiGroups:
-  - ''
+  - ""
   resources:
   - services
   verbs:
