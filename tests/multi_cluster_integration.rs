@@ -133,10 +133,10 @@ async fn each_cluster_counts_once_under_the_first_of_its_contexts() {
             let first = names.iter().find(|name| clusters.get(name.as_str()) == Some(cluster)).unwrap();
             match &one.result {
                 MemberResult::Done(_, by) => {
-                    assert!(one.name == *first && clusters[&**by] == *cluster, "{round}: {one:?}")
+                    assert!(one.name == *first && clusters[&**by] == *cluster, "{round}: {one:?}");
                 }
                 MemberResult::SameAs(other) => {
-                    assert!(one.name != *first && other == first, "{round}: {one:?}")
+                    assert!(one.name != *first && other == first, "{round}: {one:?}");
                 }
                 MemberResult::Failed(_) => panic!("{round}: {names:?}: {one:?}"),
             }
