@@ -188,7 +188,7 @@ test-chart: ## Installs, tests, upgrades and uninstalls the Helm chart on two re
 
 late-node: export NODES := 2
 late-node: ## Runs the tests of harm long after a patch, and of workloads on two nodes; takes some 12 minutes
-	$(call on-node,node-parts test-binaries,$(NODE_TESTS) --skip late::an_incident late::)
+	$(call on-node,node-parts test-binaries,$(NODE_TESTS) late::)
 
 soak-node: $(if $(filter table::,$(ROWS)),late-node)
 soak-node: ## Runs late-node, then every server in every kind of workload, and prints a table; takes some 60 minutes

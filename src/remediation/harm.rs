@@ -156,7 +156,7 @@ impl Enforcer<'_> {
     /// Returns the observations of all workloads in namespaces without a gap; `None` during a gap in the policy's.
     fn survey_harm(&self) -> Option<Survey> {
         let now = self.now();
-        let patched: BTreeSet<WorkloadRef> = self.remediator.patched();
+        let patched = self.remediator.patched();
         let own = self.records();
         let workloads = self.remediator.workloads();
         workloads.seen_since(&self.namespace)?;
@@ -164,7 +164,8 @@ impl Enforcer<'_> {
         for namespace in workloads.namespaces() {
             let Some(seen_since) = workloads.seen_since(&namespace) else { continue };
             for mut seen in observe(&*workloads, &namespace, self.verify()) {
-                seen.patched = patched.contains(&seen.workload);
+                let fields = patched.get(&seen.workload);
+                seen.patched = fields.is_some();
                 let record = own.iter().find(|record| {
                     let is_own = namespace == self.namespace
                         && has_patches(record)
@@ -172,14 +173,17 @@ impl Enforcer<'_> {
                         && !self.is_withdrawn_by_note(record);
                     is_own && record.workload().within(&namespace) == seen.workload
                 });
+                let pod = |name: &str| workloads.get(WorkloadKind::Pod, &namespace, name);
                 if let Some(record) = record {
                     let trace =
                         kind_of(record).and_then(|kind| workloads.trace(kind, &namespace, &record.name));
                     let fields = trace.map(|trace| records::left_in_place(record, &trace.owned));
-                    let pod = |name: &str| workloads.get(WorkloadKind::Pod, &namespace, name);
                     mark_patched(&mut seen, &fields.unwrap_or_default(), pod);
                     let next = next_look(&seen, seen_since, now);
                     survey.next = [survey.next, next].into_iter().flatten().min();
+                } else if let Some(fields) = fields.filter(|fields| !fields.is_empty()) {
+                    // The workload of another policy can be part of the same incident.
+                    mark_patched(&mut seen, fields, pod);
                 }
                 for trouble in troubles(&seen, seen_since, now) {
                     let suspect = record

@@ -40,7 +40,7 @@ const STEPS: Duration = Duration::from_secs(30);
 pub(super) struct Owned {
     pub(super) workload: WorkloadRef,
     uid: String,
-    fields: BTreeSet<ContainerField>,
+    pub(super) fields: BTreeSet<ContainerField>,
     since: Option<Timestamp>,
 }
 

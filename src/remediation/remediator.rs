@@ -17,7 +17,7 @@ use super::skips::SkipCache;
 use super::workload_source::WorkloadSource;
 use crate::cluster::{Cluster, Events};
 use crate::enforcement::records::{has_patches, is_under_way};
-use crate::enforcement::{BudgetDecision, Fairness, Ledger, Limits, Request};
+use crate::enforcement::{BudgetDecision, ContainerField, Fairness, Ledger, Limits, Request};
 use crate::policies::Policies;
 use crate::policy::{DevOpsPolicy, Remediation, SkipReason, SuggestedFix};
 use crate::workload::{PolicyRef, WorkloadRef};
@@ -236,16 +236,23 @@ impl Remediator {
         Ok(decision)
     }
 
-    /// Returns the workloads that have fields of ours, by the records of all policies and by the managed fields.
-    pub(super) fn patched(&self) -> BTreeSet<WorkloadRef> {
-        let policies = self.policies.all();
-        let records = policies.iter().flat_map(|known| {
-            let records = known.policy.status.iter().flat_map(|status| &status.remediations);
-            records.map(|record| (known.policy.reference().namespace, record))
-        });
-        let patched = records.filter(|(_, record)| has_patches(record) || is_under_way(record));
-        let recorded = patched.map(|(namespace, record)| record.workload().within(&namespace));
-        recorded.chain(self.owned().into_iter().map(|owned| owned.workload)).collect()
+    /// Returns the workloads that have fields of ours, by the records of all policies and by the managed fields, each
+    /// with its fields. There are none for a patch that is under way, because its new pods have a verdict of their own.
+    pub(super) fn patched(&self) -> BTreeMap<WorkloadRef, BTreeSet<ContainerField>> {
+        let owned = self.owned().into_iter().map(|owned| (owned.workload, owned.fields));
+        let mut patched: BTreeMap<_, _> = owned.collect();
+        for known in self.policies.all() {
+            let namespace = known.policy.reference().namespace;
+            for record in known.policy.status.iter().flat_map(|status| &status.remediations) {
+                let workload = || record.workload().within(&namespace);
+                if is_under_way(record) {
+                    patched.insert(workload(), BTreeSet::new());
+                } else if has_patches(record) {
+                    patched.entry(workload()).or_default();
+                }
+            }
+        }
+        patched
     }
 
     /// Records a check of the evidence about a workload. Returns the time of the next check if the last was recent.

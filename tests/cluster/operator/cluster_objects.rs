@@ -1,4 +1,4 @@
-//! Objects without a namespace, such as ClusterRoleBindings, under a cluster policy.
+//! Objects without a namespace, such as bindings of cluster roles, under a cluster policy.
 
 use kube::api::{Api, DeleteParams, PostParams};
 use kube_devops::policy::{
