@@ -39,11 +39,12 @@ pub async fn run<R: Send + 'static>(
     let (synced, listed) = feeds::barrier();
     let inventory = feeds::follow_all(&operator, &synced);
     let namespaces = namespace_watch::follow_namespaces(&operator, synced.clone());
-    drop(synced);
+    // The watches of pods and workloads begin once the policies say which fields they need.
+    let (policies, store, watch) = feeds::policies(&operator, synced);
     let related = related_watch::follow_related(&operator);
     let control = async {
         listed.wait().await;
-        let (policies, store, watch) = feeds::policies(&operator, ready);
+        drop(ready);
         let conflict_policy = operator.remediator.conflict_policy();
         let conflict_policy = conflict_policy.keep(operator.leadership.clone());
         let orphans = operator.remediator.watch_orphans(operator.leadership.clone());
@@ -63,7 +64,6 @@ pub async fn run<R: Send + 'static>(
                 }
             });
         tokio::select! {
-            () = watch => {}
             () = controller => {}
             never = conflict_policy => match never {},
             never = orphans => match never {},
@@ -71,6 +71,7 @@ pub async fn run<R: Send + 'static>(
         }
     };
     tokio::select! {
+        () = watch => {}
         () = inventory => {}
         () = namespaces => {}
         () = related => {}
