@@ -148,7 +148,7 @@ async fn no_text_is_lost(plane: &ControlPlane, client: &Client, tree: &Path) {
             "metadata": {
                 "name": name,
                 "labels": { "a": "yes", "b": "on", "c": "n", "d": "off", "e": "Y", "h": "1_000", "u": "No", "z": "" },
-                "annotations": { "x": "0x_1", "next": "a\u{85}b", "line": "a\u{2028}b", "text": "one\n two\n\n", "s": " s " },
+                "annotations": { "x": "0x_1", "line": "a\u{2028}b", "text": "one\n two\n\n", "s": " s " },
             },
         });
         policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
