@@ -282,9 +282,14 @@ impl Ledger {
         found
     }
 
-    /// Notes the trial of an incident.
-    pub fn begin_trial(&mut self, trial: Trial) {
-        self.trial = Some(trial);
+    /// Notes the trial of an incident, unless another has begun since `known` was the last one. Returns true if it is
+    /// noted.
+    pub fn begin_trial(&mut self, trial: Trial, known: Option<&Trial>) -> bool {
+        if self.trial.as_ref() == known {
+            self.trial = Some(trial);
+            return true;
+        }
+        self.trial == Some(trial)
     }
 
     /// Notes that a trial helped, unless another has begun.

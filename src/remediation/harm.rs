@@ -88,7 +88,8 @@ impl Enforcer<'_> {
         let (reason, message) = match course {
             Course::Withdraw => (harm.reason, harm.message.clone()),
             Course::Try => {
-                if !self.begin_trial(trouble, harm.silent_ports(&subject.owned())).await {
+                let ports = harm.silent_ports(&subject.owned());
+                if !self.begin_trial(trouble, ports, trial.as_ref()).await {
                     return Ok(Some(self.after(LOOK)));
                 }
                 *incident = words("its patch is withdrawn to see if that helps");

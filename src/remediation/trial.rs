@@ -16,16 +16,21 @@ use crate::policy::Remediation;
 use crate::workload::{WorkloadKind, WorkloadRef};
 
 impl Enforcer<'_> {
-    /// Notes a trial in the ledger; `ports` are those of the failing probes. Without the note, its result would be
-    /// unknown, so it does not begin.
-    pub(super) async fn begin_trial(&self, trouble: &Trouble, ports: BTreeSet<u16>) -> bool {
+    /// Notes a trial in the ledger; `ports` are those of the failing probes, and `known` is the last trial so far. Without
+    /// the note, its result would be unknown, so it does not begin. Neither does it if another policy was faster.
+    pub(super) async fn begin_trial(
+        &self,
+        trouble: &Trouble,
+        ports: BTreeSet<u16>,
+        known: Option<&Trial>,
+    ) -> bool {
         let trial = Trial::new(trouble, ports, self.now());
-        let noted = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone())).await;
-        if let Err(error) = &noted {
+        let begin = self.remediator.ledger.change(|ledger| ledger.begin_trial(trial.clone(), known));
+        begin.await.unwrap_or_else(|error| {
             let workload = &trouble.workload;
             warn!(%error, %workload, "failed to start the trial withdrawal of an incident; will retry");
-        }
-        noted.is_ok()
+            false
+        })
     }
 
     /// Returns true if a withdrawal that follows a trial has no place among the rollouts of the cluster yet.

@@ -89,8 +89,11 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitStatus> {
 async fn refuse_helm(cluster: &Cluster, objects: &[Value]) -> anyhow::Result<()> {
     for object in objects {
         let (kind, name) = kind_and_name(object);
-        let stored = cluster.get_object(object).await;
-        let stored = stored.with_context(|| format!("cannot read the {kind} {name}"))?;
+        let stored = match cluster.get_object(object).await {
+            // The apply says that the API server does not have the kind.
+            Err(error) if error.code() == Some(404) => None,
+            stored => stored.with_context(|| format!("cannot read the {kind} {name}"))?,
+        };
         if let Some(release) = stored.as_ref().and_then(HelmRelease::of) {
             bail!(
                 "{release} manages the {kind} {name}: upgrade the release, which installs these policies, instead"

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::enforcement::Ledger;
 use crate::enforcement::field::{ContainerField, Fields};
 use crate::policy::RemediationReason;
 use crate::workload::WorkloadRef;
@@ -470,6 +471,17 @@ fn trouble(name: &str, since: i64, patched: bool) -> Trouble {
         suspicious: patched,
         pods: BTreeMap::new(),
     }
+}
+
+#[test]
+fn of_two_policies_that_begin_a_trial_at_once_one_does() {
+    let of = |name| Trial::new(&trouble(name, 100, true), BTreeSet::new(), at(170));
+    let (first, second) = (of("a"), of("b"));
+    let mut ledger = Ledger::default();
+    assert!(ledger.begin_trial(first.clone(), None));
+    assert!(!ledger.begin_trial(second.clone(), None));
+    assert!(ledger.begin_trial(first.clone(), None), "the same call, repeated");
+    assert!(ledger.begin_trial(second, Some(&first)), "it knows of the other one");
 }
 
 #[test]
