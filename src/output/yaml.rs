@@ -6,5 +6,5 @@ use crate::governance::Report;
 use crate::yaml;
 
 pub(super) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    yaml::write(out, report)
+    yaml::stream(out, report)
 }

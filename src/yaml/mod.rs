@@ -23,4 +23,4 @@ pub use error::Error;
 pub use split::{Chunk, chunks};
 pub use tree::{Document, Node, Repeated};
 pub use utf16::{Decoder, Encoding};
-pub use write::{to_string, write};
+pub use write::{stream, to_string, write};

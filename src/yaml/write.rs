@@ -1,9 +1,13 @@
 //! Writes values as YAML that readers of YAML 1.1 and of YAML 1.2 take for the same values.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
-use serde_saphyr::{SerializerOptions, to_string_with_options};
+use serde_saphyr::ser::Error;
+use serde_saphyr::{SerializerOptions, to_io_writer_with_options, to_string_with_options};
+
+/// The bytes that are passed on at once.
+const BUFFER: usize = 1 << 16;
 
 /// Returns a value as a YAML document. Text that a reader of YAML 1.1 would take for another type is quoted.
 pub fn to_string(value: &impl Serialize) -> io::Result<String> {
@@ -16,6 +20,18 @@ pub fn to_string(value: &impl Serialize) -> io::Result<String> {
 /// Writes a value as a YAML document.
 pub fn write(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     out.write_all(to_string(value)?.as_bytes())
+}
+
+/// Writes a value as a YAML document while it is serialized, so that a large one takes no memory. Text of several lines is
+/// quoted.
+pub fn stream(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    // The serializer writes a few bytes at a time.
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    to_io_writer_with_options(&mut out, value, options(false)).map_err(|error| match error {
+        Error::IO { error } => error,
+        error => io::Error::other(error),
+    })?;
+    out.flush()
 }
 
 /// Returns the style: a line of text stays a line, however long it is, and several lines may be a block.
@@ -50,6 +66,9 @@ mod tests {
             "last": text,
         });
         assert_eq!(read(&to_string(&value).unwrap()), value, "{text:?}");
+        let mut streamed = Vec::new();
+        stream(&mut streamed, &value).unwrap();
+        assert_eq!(read(std::str::from_utf8(&streamed).unwrap()), value, "{text:?}");
     }
 
     #[test]
