@@ -19,6 +19,9 @@ const GENERATED: [&str; 7] = [
     "deploy/helm/kube-devops/templates/admission.yaml",
 ];
 
+/// The tables of the values that admission compares in an update. A rule may have a row there, and needs none.
+const TABLES: [&str; 2] = ["docs/admission.md", "tests/fixtures/updates.json"];
+
 /// The files and folders of the package that can name a rule.
 const PLACES: [&str; 9] =
     ["src", "tests", "benches", "docs", "deploy", "kube-tests", "templates", "README.md", "Cargo.toml"];
@@ -95,7 +98,7 @@ fn a_plain_rule_is_named_by_its_own_files_only() {
         let mut snapshots = others.iter().filter(|path| path.contains("/snapshots/") && !is_fixed(path));
         assert!(snapshots.next().is_none(), "a snapshot lists {id}: {others:?}");
         all += 1;
-        alone += usize::from(others.is_empty());
+        alone += usize::from(others.iter().all(|path| TABLES.contains(path)));
     }
     assert!(alone >= 15, "of {all} plain rules, only {alone} need nothing but their own files");
 }
