@@ -35,7 +35,7 @@ pub struct Workload<'a> {
     pub status: Option<PodStatus<'a>>,
     /// The status of the workload itself (a detail).
     pub own_status: Option<Box<WorkloadStatus<'a>>>,
-    /// The object as JSON, for rules of users; only where [`Fields::Raw`](super::Fields::Raw) asks for it.
+    /// The object as JSON, for rules of users; only where [`Fields::Raw`] asks for it.
     pub raw: Option<Arc<serde_json::Value>>,
 }
 
