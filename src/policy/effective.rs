@@ -281,7 +281,7 @@ impl EffectivePolicy {
 
     /// Returns the kinds that are listed in a live cluster for the enabled rules, beside pods.
     ///
-    /// Where workloads are listed, their templates are evaluated too. So what supplies values to new pods is listed.
+    /// Templates of listed workloads are evaluated too, so the objects that supply values to new pods are listed as well.
     pub fn lists(&self) -> Kinds {
         let all = |of: fn(&EnabledRule) -> Kinds| {
             self.rules.iter().fold(Kinds::default(), |kinds, enabled| kinds.union(of(enabled)))
@@ -483,7 +483,7 @@ mod tests {
         assert!(lists("missing-resources,privileged-container,unmanaged-pod").is_empty());
         assert_eq!(lists("stalled-rollout"), Kinds::of(&[Kind::Template]));
         assert_eq!(lists("deprecated-api"), Kinds::of(&[Kind::Template]));
-        // What supplies values to new pods counts for templates.
+        // Objects that supply values to new pods count for templates.
         assert_eq!(
             lists("stalled-rollout,missing-resources"),
             Kinds::of(&[Kind::Template, Kind::LimitRange])

@@ -100,7 +100,7 @@ impl Interner {
     /// Drops what no workload holds any more.
     fn sweep(&mut self) {
         let Self { texts, pods, containers, volumes, labels, owners, statuses, counts, left } = self;
-        // What holds other things goes first.
+        // Parts that hold other parts go first.
         let kept = [
             sweep(pods),
             sweep(containers),

@@ -32,7 +32,7 @@ pub fn in_turn<'s, T>(
 /// Returns the names and nodes of the pods in trouble whose events may be evidence, in the order in which they are
 /// looked at. Another pod comes first after each minute.
 pub fn pods_in_turn<'t>(trouble: &'t Trouble, pods: &[PodSeen], now: Timestamp) -> Vec<(&'t str, &'t str)> {
-    // Where no container runs and is not ready, no probe of ours keeps a pod from being ready.
+    // No probe of ours keeps a pod from being ready if no container runs without being ready.
     let waits = |name: &str| pods.iter().any(|pod| pod.name == name && !pod.unready.is_empty());
     let all = trouble.pods.iter().map(|(name, node)| (name.as_str(), node.as_str()));
     let mut found: Vec<_> =
