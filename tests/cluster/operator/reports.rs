@@ -78,9 +78,9 @@ async fn a_report_follows_its_policy_once_the_crd_is_there() {
 
     // An evaluation that changes nothing writes nothing.
     let mark = fixture.plane.mark();
-    let annotate = json!({ "metadata": { "annotations": { "touched": "true" } } });
-    fixture.pods(&shop).patch("bad", &PatchParams::default(), &Patch::Merge(annotate)).await.unwrap();
     let scanned = operator.metric("devopspolicy_pods_scanned_total").unwrap();
+    let touch = json!({ "metadata": { "labels": { "touched": "true" } } });
+    fixture.pods(&shop).patch("bad", &PatchParams::default(), &Patch::Merge(touch)).await.unwrap();
     eventually("another evaluation", async || {
         (operator.metric("devopspolicy_pods_scanned_total")? > scanned).then_some(())
     })
